@@ -1,0 +1,183 @@
+"""What is true of the organisation: its services, its channels, its synonyms. Read from the YAML files beside the articles.
+
+A missing file is an empty one, so that a folder with articles alone works; a broken file is reported and read as empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from kb import paths
+from kb.errors import Problem
+
+
+def _as_facts(value: object) -> object:
+    return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else value or {}
+
+
+Facts = Annotated[dict[str, str], BeforeValidator(_as_facts)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+
+
+class Service(_Entry):
+    """A service of the organisation: who answers and how to reach it."""
+
+    key: str
+    name: str
+    email: str = ""
+    phone: str = ""
+    hours: str = ""
+    address: str = ""
+    url: str = ""
+    facts: Facts = Field(default_factory=dict)
+
+
+class Organisation(_Entry):
+    """The organisation as a whole."""
+
+    name: str = "Votre collectivité"
+    kind: str = ""
+    url: str = ""
+    faq_url: str = ""
+    phone: str = ""
+    email: str = ""
+    address: str = ""
+    hours: str = ""
+    closing: str = "Bien cordialement,"
+    signature: str = "{{ service.name }}\n{{ organisation.name }}"
+    legal_notice: str = ""
+    fictional: bool = False
+    facts: Facts = Field(default_factory=dict)
+
+
+LAYOUT_PARTS = ("greeting", "opening", "body", "link", "closing", "signature")
+
+
+class Layout(_Entry):
+    """The texts around the body of a reply, with placeholders; an empty one takes no line."""
+
+    greeting: str = ""
+    opening: str = ""
+    link: str = ""
+    closing: str = ""
+    signature: str = ""
+
+
+class Channel(_Entry):
+    """A way to answer. ``limit_chars`` counts the whole reply, link included; ``None`` means no limit."""
+
+    key: str
+    label: str
+    format: Literal["plain", "rich"] = "plain"
+    limit_chars: Annotated[int, Field(gt=0)] | None = None
+    prefer: Literal["lead", "short"] = "lead"
+    layout: Layout = Layout()
+
+
+DEFAULT_CHANNEL = Channel(
+    key="email",
+    label="E-mail",
+    format="rich",
+    layout=Layout(
+        greeting='Bonjour {{ citizen.name|fallback("Madame, Monsieur") }},',
+        link="{{ article.url }}",
+        closing="{{ organisation.closing }}",
+        signature="{{ organisation.signature }}",
+    ),
+)
+
+
+class Context(BaseModel):
+    """Everything that replies and checks need beside the articles.
+
+    ``synonyms`` are groups of expressions that mean the same.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    organisation: Organisation = Organisation()
+    services: dict[str, Service] = Field(default_factory=dict)
+    channels: dict[str, Channel] = Field(default_factory=lambda: {DEFAULT_CHANNEL.key: DEFAULT_CHANNEL})
+    synonyms: tuple[tuple[str, ...], ...] = ()
+
+    def service(self, key: str) -> Service:
+        """The service with this key; one that is not declared answers with the organisation's own contact."""
+        if key in self.services:
+            return self.services[key]
+        town = self.organisation
+        name = key.replace("-", " ").capitalize() if key else town.name
+        return Service(key=key, name=name, email=town.email, phone=town.phone, hours=town.hours, address=town.address, url=town.url)
+
+    @property
+    def synonyms_hash(self) -> str:
+        """Hexadecimal digest of the synonyms, on which the keyword index depends."""
+        return hashlib.blake2b(repr(self.synonyms).encode(), digest_size=16).hexdigest()
+
+
+Model = TypeVar("Model", bound=BaseModel)
+FILES = (paths.ORGANISATION, paths.SERVICES, paths.CHANNELS, paths.SYNONYMS)
+
+
+def load_context(root: Path) -> tuple[Context, list[Problem]]:
+    """Read the four YAML files of a content folder.
+
+    Returns:
+        The context, and what was wrong: a broken file or entry is left out, never fatal.
+    """
+    problems: list[Problem] = []
+    organisation = _validated(Organisation, _read(root, paths.ORGANISATION, problems), paths.ORGANISATION, problems)
+    services = _entries(Service, _read(root, paths.SERVICES, problems), paths.SERVICES, problems)
+    channels = _entries(Channel, _read(root, paths.CHANNELS, problems), paths.CHANNELS, problems)
+    synonyms = []
+    for term, others in _read(root, paths.SYNONYMS, problems).items():
+        values = others if isinstance(others, list) else [others]
+        synonyms.append((str(term), *(str(value) for value in values if value)))
+    fields: dict[str, Any] = {"organisation": organisation or Organisation(), "services": services, "synonyms": tuple(synonyms)}
+    if channels:
+        fields["channels"] = channels
+    return Context(**fields), problems
+
+
+def _read(root: Path, name: str, problems: list[Problem]) -> dict[Any, Any]:
+    path = root / name
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
+    except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or error
+        problems.append(Problem(name, mark.line + 1 if mark else 1, f"Ce fichier n'a pas pu être lu ({reason})."))
+        return {}
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        problems.append(Problem(name, 1, "Ce fichier doit être une liste de « clé: valeur »."))
+        return {}
+    return data
+
+
+def _entries(kind: type[Model], data: dict[Any, Any], name: str, problems: list[Problem]) -> dict[str, Model]:
+    entries = {}
+    for key, value in data.items():
+        fields = {"name": str(key), "label": str(key), **value, "key": str(key)} if isinstance(value, dict) else value
+        entry = _validated(kind, fields, name, problems, str(key))
+        if entry is not None:
+            entries[str(key)] = entry
+    return entries
+
+
+def _validated(kind: type[Model], data: object, name: str, problems: list[Problem], key: str = "") -> Model | None:
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([key, *map(str, first["loc"])] if key else map(str, first["loc"]))
+        problems.append(Problem(name, 1, f"« {where} » : valeur refusée ({first['msg']})."))
+        return None

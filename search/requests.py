@@ -1,0 +1,149 @@
+"""A citizen's message → the requests that it holds: greetings, signatures and quoted mail dropped, long letters cut into asks.
+
+Works on the text alone; the engine then decides, from what each piece finds, which pieces ask for different things.
+Nothing is kept: the functions are pure.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_SEGMENTS = 8
+_MIN_SEGMENT_WORDS = 3
+
+_QUOTED = re.compile(
+    r"^\s*(?:-{2,}\s*(?:message|mail|courriel)\s+(?:d'origine|original|transféré|transfere|initial)|-{2,}\s*(?:original|forwarded) message"
+    r"|le\s.{4,80}\s(?:a écrit|a ecrit)\s*:|on\s.{4,80}\swrote\s*:|de\s*:\s.+@)",
+    re.IGNORECASE,
+)
+_DEVICE = re.compile(r"^\s*(?:envoyé|envoye|sent)\s+(?:de|depuis|from|à partir)\b.{0,60}$", re.IGNORECASE)
+_HEADER = re.compile(r"^\s*(?:objet|sujet|subject)\s*:\s*(?:re\s*:|fwd?\s*:|tr\s*:)*\s*", re.IGNORECASE)
+_DROPPED_HEADER = re.compile(r"^\s*(?:de|à|a|cc|cci|date|envoyé|envoye|from|to|sent)\s*:\s*\S.{0,120}$", re.IGNORECASE)
+_GREETING = re.compile(
+    r"^\s*(?:(?:re)?bonjour|bonsoir|bjr|bsr|salut|slt|coucou|hello|hi|chers?|chère|madame|monsieur|messieurs|mesdames|mme|mr)\b"
+    r"(?:\s*(?:,|et|ou|/|à|a|tous|toutes|toute|l['’]équipe|la mairie|la ville|messieurs|mesdames|dames?|madame|monsieur|le maire|la maire|le|les)\b|\s*,)*"
+    r"[\s,!.:;…-]*",
+    re.IGNORECASE,
+)
+_CLOSING = re.compile(
+    r"(?:^|(?<=[.!?\n,…]))\s*(?:(?:bien\s+|très\s+|tres\s+)?(?:cordialement|respectueusement|sincèrement|sincerement)\b"
+    r"|(?:cdt|cdlt|crdlt|bav|bàv)\b|bien à vous\b|bien a vous\b|(?:sincères|sinceres|meilleures|cordiales)\s+salutations"
+    r"|salutations\b|(?:très |tres )?bonne (?:journée|journee|soirée|soiree|réception|reception|fin de)\b"
+    r"|(?:je vous prie|nous vous prions|veuillez|vous voudrez bien|je vous pris)\s+(?:d['’e]\s?)?(?:agréer|agreer|croire|recevoir|accepter)\b"
+    r"|(?:dans l['’]attente|en attente)\s+(?:de|d['’])\b|en vous (?:remerciant|souhaitant)\b|(?:merci )?d['’]avance(?: merci)?\b"
+    r"|merci (?:d['’]avance|par avance|pour votre (?:aide|réponse|reponse|retour)|de votre (?:aide|réponse|reponse|retour)|beaucoup|bcp)\b"
+    r"|merci\s*[.!]*\s*$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_POSTSCRIPT = re.compile(r"^\s*p\.?\s?s\.?\s*[:;,-]\s*", re.IGNORECASE | re.MULTILINE)
+_CONTACT_LINE = re.compile(r"^\s*(?:t[ée]l\b.{0,40}|(?:\+33|0)\s?\d(?:[\s.-]?\d{2}){4}|\S+@\S+\.\w+|--+|_{3,})\s*$", re.IGNORECASE)
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…;])\s+(?=\S)|\n+")
+_ABBREVIATION = re.compile(r"(?:^|\s)(?:m|mr|mme|mlle|dr|art|n|no|av|bd|bld|pl|st|ste|etc|cf|ex|tel|tél|env|max|min)\.$", re.IGNORECASE)
+_BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,2}\s?[.)/°-]|[a-d]\s?[).])\s+", re.IGNORECASE)
+_NEW_REQUEST = re.compile(
+    r"^(?:et\s+|puis\s+|mais\s+|sinon\s+)?(?:aussi|sinon|par ailleurs|d['’]autre part|de plus|en outre|également|egalement|au passage|en passant"
+    r"|(?:une |mon |ma )?(?:autre|deuxième|deuxieme|seconde?|2e|2eme|dernière|derniere|troisième|troisieme) (?:question|chose|point|demande|souci)"
+    r"|j['’]en profite|jen profite|je profite|tant que|pendant que|deuxièmement|deuxiemement|enfin|ensuite|autrement|dernière chose|ps\b|p\.s"
+    r"|je voul?ais aussi|je voudrais aussi|j['’]aimerais aussi|il me faut aussi|il me faudrait aussi|pouvez[- ]vous aussi|et puis)\b",
+    re.IGNORECASE,
+)
+_INNER_REQUEST = re.compile(
+    r"(?<=\w)[,;]?\s+(?=(?:et aussi|et également|et egalement|et par ailleurs|par ailleurs|et sinon|et au passage|d['’]autre part|ainsi que (?:comment|où|ou|quand|si)"
+    r"|et (?:comment|quand|combien|où|est[- ]ce qu|je voudrais|je voulais|j['’]aimerais|pouvez[- ]vous|qui dois|que dois|quels?|quelles?))\b)",
+    re.IGNORECASE,
+)
+
+
+def strip_message(message: str) -> str:
+    """Drop what is not the request: quoted mail, headers, greeting, closing, signature, device line.
+
+    Args:
+        message: the pasted message, at most as long as the caller lets in.
+
+    Returns:
+        What is left, line breaks kept; the whole message when nothing would be.
+    """
+    lines: list[str] = []
+    for line in message.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        if _QUOTED.match(line):
+            if any(one.strip() for one in lines):
+                break
+            continue
+        if line.lstrip().startswith(">") or _DEVICE.match(line) or _CONTACT_LINE.match(line) or _DROPPED_HEADER.match(line):
+            continue
+        lines.append(_HEADER.sub("", line))
+    text = "\n".join(lines).strip()
+    text = _without_closing(_without_greeting(text))
+    return text.strip() or message.strip()
+
+
+def segments(text: str) -> list[str]:
+    """Cut a stripped message where a new request may begin: paragraphs, list items, "par ailleurs", one question after another.
+
+    Returns:
+        1 to ``MAX_SEGMENTS`` pieces in order, each of a few words at least; what is too short joins its neighbour.
+    """
+    pieces: list[str] = []
+    previous_asks = False
+    for line in re.split(r"\n\s*\n|\n(?=\s*(?:[-*•–]|\d{1,2}\s?[.)/-])\s)", text):
+        starts_block = True
+        for sentence in _sentences(line):
+            for number, part in enumerate(_INNER_REQUEST.split(_BULLET.sub("", sentence))):
+                asks = part.rstrip().endswith("?")
+                if not pieces or starts_block or number or _NEW_REQUEST.match(part) or (previous_asks and asks):
+                    pieces.append(part)
+                else:
+                    pieces[-1] += " " + part
+                starts_block, previous_asks = False, asks
+    return _merged(pieces) or [text]
+
+
+def _without_greeting(text: str) -> str:
+    for _ in range(2):  # "Bonjour," then "Monsieur le Maire,"
+        stripped = _GREETING.sub("", text, count=1)
+        if len(stripped.split()) < 2:
+            return text
+        text = stripped
+    return text
+
+
+def _without_closing(text: str) -> str:
+    for match in _CLOSING.finditer(text):
+        before, after = text[: match.start()].strip(), text[match.end() :]
+        if len(before.split()) < 2:
+            continue
+        postscript = _POSTSCRIPT.search(after)
+        tail = after.strip()
+        # "Merci de votre aide" may open a letter: what follows a closing is dropped only when it looks like a signature.
+        if len(tail.split()) <= 14 or match.group().strip().lower().startswith(("cordialement", "bien cordialement", "je vous prie", "veuillez agr")):
+            return before + (f"\n\n{after[postscript.end() :].strip()}" if postscript else "")
+    return text
+
+
+def _sentences(block: str) -> list[str]:
+    found: list[str] = []
+    for piece in _SENTENCE_END.split(block):
+        if not piece.strip():
+            continue
+        if found and (_ABBREVIATION.search(found[-1]) or not re.search(r"\w", piece)):
+            found[-1] += " " + piece.strip()
+        else:
+            found.append(piece.strip())
+    return found
+
+
+def _merged(pieces: list[str]) -> list[str]:
+    """Join the pieces that are too short to mean anything with a neighbour, then the rest down to ``MAX_SEGMENTS``."""
+    merged: list[str] = []
+    for piece in (piece.strip() for piece in pieces):
+        if not piece:
+            continue
+        if merged and (len(piece.split()) < _MIN_SEGMENT_WORDS or len(merged[-1].split()) < _MIN_SEGMENT_WORDS):
+            merged[-1] += " " + piece
+        else:
+            merged.append(piece)
+    while len(merged) > MAX_SEGMENTS:
+        shortest = min(range(len(merged) - 1), key=lambda position: len(merged[position]) + len(merged[position + 1]))
+        merged[shortest : shortest + 2] = [f"{merged[shortest]} {merged[shortest + 1]}"]
+    return merged

@@ -1,0 +1,92 @@
+"""Plain words from Markdown, and the one analysis of French words that the index and the queries share."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from whoosh.analysis import Analyzer, CharsetFilter, LowercaseFilter, RegexTokenizer, StopFilter
+from whoosh.analysis.filters import Filter
+from whoosh.lang.snowball.french import FrenchStemmer
+
+from kb.article import WIKI_LINK
+
+_PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_HTML_TAG = re.compile(r"<[^<>]{1,500}>")
+_LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
+_SYNTAX = re.compile(r"^[ \t]*(?:#{1,6}|[-*+>]|\d+[.)])[ \t]+|[*_`|~]{1,3}", re.MULTILINE)
+_SPACES = re.compile(r"[ \t]+")
+_BLANKS = re.compile(r"\s*\n\s*")
+
+# Words of French that say nothing of the subject, accents folded. "pas" and "non" stay out of the list: "poubelle pas ramassée".
+STOP_WORDS = frozenset(
+    """ai aie aient ait alors apres as au aucun aujourd auquel aurai aurait aussi autre autres aux avais avait avant avec avez avoir avons
+    bonjour bonsoir car ca ce ceci cela celle celui cependant ces cet cette ceux chez ci comme comment cordialement d dans de deja depuis des
+    desormais deux devant dire dis dit dois doit doivent donc dont du durant elle elles en encore entre es est et etaient etait etant
+    etes etre eu eux fait faire fais faut fois font ici il ils j jai jamais je jusqu jusque l la laquelle le lequel les lesquels leur leurs
+    lors lorsque lui m ma madame mais me meme memes merci mes mettre moi moins mon monsieur n ne ni nos notre nous on ont ou par parce
+    parmi pendant peu peut peuvent peux plus plutot pour pourquoi pourrais pourrait pourriez puis puisque qu quand que quel quelle quelles
+    quelque quelques quels qui quoi s sa sais sans savoir se sera serait ses si sinon soi soient sois soit sommes son sont sous suis
+    sur t ta tant te tes toi ton toujours tous tout toute toutes tres trop tu un une va vais vers veut veux via voici voila voir vos
+    votre voudrais voulais vouloir vous y bjr slt svp stp mr mme""".split()
+)
+
+
+class FrenchStemFilter(Filter):  # type: ignore[misc]  # whoosh ships no types
+    """Stems tokens with Snowball's French stemmer, accents already folded, so that "renouvelée" and "renouvelee" meet."""
+
+    def __call__(self, tokens):  # type: ignore[no-untyped-def]
+        for token in tokens:
+            token.text = stem(token.text)
+            yield token
+
+
+_stemmer = FrenchStemmer()
+
+
+@lru_cache(maxsize=100_000)
+def stem(word: str) -> str:
+    """Stem one lower-case, accent-free French word; a word with a digit stays as it is."""
+    return word if any(character.isdigit() for character in word) else str(_stemmer.stem(word))
+
+
+def fold(text: str) -> str:
+    """Lower-case a text and drop its accents; ligatures become two letters."""
+    lowered = text.lower().replace("œ", "oe").replace("æ", "ae").replace("’", "'")
+    return "".join(character for character in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(character))
+
+
+_FOLDED = {
+    code: fold(chr(code)) for code in range(0xC0, 0x250) if fold(chr(code)) != chr(code)
+} | {0x2019: "'"}  # fmt: skip
+
+
+def analyzer() -> Analyzer:
+    """Build the analysis: words → lower case → accents folded → stop words out → French stems."""
+    return RegexTokenizer(r"\w+") | LowercaseFilter() | CharsetFilter(_FOLDED) | StopFilter(stoplist=STOP_WORDS, minsize=2) | FrenchStemFilter()
+
+
+def word_analyzer() -> Analyzer:
+    """Build the analysis that keeps whole words, accents and all, for spelling suggestions."""
+    return RegexTokenizer(r"\w+") | LowercaseFilter() | StopFilter(stoplist=STOP_WORDS, minsize=4)
+
+
+_WORD = re.compile(r"\w+")
+
+
+def terms(text: str) -> list[str]:
+    """List the terms of a text in order, exactly as ``analyzer`` makes them, without its token objects."""
+    return [stem(word) for word in _WORD.findall(_folded_like_analyzer(text)) if len(word) >= 2 and word not in STOP_WORDS]
+
+
+def _folded_like_analyzer(text: str) -> str:
+    return text.lower().translate(_FOLDED)
+
+
+def plain(markdown: str) -> str:
+    """Take the words out of Markdown, fast and roughly: for indexing and previews, never for a reply."""
+    text = _PLACEHOLDER.sub(" ", markdown)
+    text = WIKI_LINK.sub(lambda match: match.group(2) or match.group(1).replace("-", " "), text)
+    text = _SYNTAX.sub("", _LINK.sub(r"\1", _HTML_TAG.sub(" ", text)))
+    return _BLANKS.sub("\n", _SPACES.sub(" ", text)).strip()

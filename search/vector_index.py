@@ -1,0 +1,106 @@
+"""The vectors of all passages and FAISS over them.
+
+Rows are only ever added: an edited article gets new rows and its old ones are dead, so that an edit costs its own encoding and
+one write. The store compacts when too many rows are dead. Small collections are searched exactly; large ones through inverted
+lists, and what FAISS finds is scored again with the exact vectors (docs/adr/0004).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from search.embedder import Vectors
+
+Half = npt.NDArray[np.float16]
+Rows = npt.NDArray[np.int64]
+
+# Under this many rows an exact search takes about a millisecond, and no recall is lost.
+EXACT_ROWS = 10_000
+PROBES = 24
+_TRAINING_ROWS = 60_000
+
+faiss.omp_set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class VectorIndex:
+    """Unit vectors and a FAISS index over the same rows.
+
+    ``vectors`` has shape (rows, dimensions), half precision, memory-mapped when it was read from disk.
+    """
+
+    vectors: Half
+    index: faiss.Index
+
+    @classmethod
+    def build(cls, vectors: Half) -> VectorIndex:
+        """Index all the rows anew."""
+        rows, dimensions = vectors.shape
+        if rows <= EXACT_ROWS:
+            index = faiss.IndexFlatIP(dimensions)
+            index.add(vectors.astype(np.float32))
+            return cls(vectors, index)
+        lists = int(4 * np.sqrt(rows))
+        index = faiss.index_factory(dimensions, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
+        index.cp.niter = 8
+        index.cp.min_points_per_centroid = 1
+        sample = np.random.default_rng(0).choice(rows, size=min(rows, _TRAINING_ROWS), replace=False)
+        with _all_threads():
+            index.train(vectors[np.sort(sample)].astype(np.float32))
+            for start in range(0, rows, 65_536):
+                index.add(vectors[start : start + 65_536].astype(np.float32))
+        index.nprobe = PROBES
+        return cls(vectors, index)
+
+    def extended(self, new: Half) -> VectorIndex:
+        """Return an index with more rows at the end; the rows that are there keep their numbers."""
+        vectors = np.concatenate([self.vectors, new])
+        is_exact = isinstance(self.index, faiss.IndexFlat)
+        if is_exact and len(vectors) > EXACT_ROWS:
+            return VectorIndex.build(vectors)
+        index = faiss.clone_index(self.index)
+        if len(new):
+            index.add(new.astype(np.float32))
+        return VectorIndex(vectors, index)
+
+    def search(self, queries: Vectors, limit: int) -> Rows:
+        """Find rows near the queries: row numbers of shape (len(queries), limit), nearest first, -1 where there are fewer."""
+        limit = min(limit, self.index.ntotal)
+        if not limit or not len(queries):
+            return np.full((len(queries), 0), -1, dtype=np.int64)
+        _, rows = self.index.search(np.ascontiguousarray(queries, dtype=np.float32), limit)
+        return np.asarray(rows, dtype=np.int64)
+
+    def similarities(self, queries: Vectors, rows: Rows) -> Vectors:
+        """Exact cosines: array of shape (len(queries), len(rows))."""
+        return np.asarray(queries @ self.vectors[rows].astype(np.float32).T, dtype=np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write ``vectors.npy`` and ``vectors.faiss`` into a folder."""
+        np.save(folder / "vectors.npy", self.vectors)
+        faiss.write_index(self.index, str(folder / "vectors.faiss"))
+
+    @classmethod
+    def load(cls, folder: Path) -> VectorIndex:
+        """Read what ``save`` wrote. Raises whatever NumPy or FAISS does on a damaged file."""
+        index = faiss.read_index(str(folder / "vectors.faiss"))
+        if isinstance(index, faiss.IndexIVF):
+            index.nprobe = PROBES
+        return cls(np.load(folder / "vectors.npy", mmap_mode="r"), index)
+
+
+class _all_threads:
+    """Let FAISS use every core while training; queries run on one, as there is a worker for each core."""
+
+    def __enter__(self) -> None:
+        import os
+
+        faiss.omp_set_num_threads(os.cpu_count() or 1)
+
+    def __exit__(self, *_: object) -> None:
+        faiss.omp_set_num_threads(1)
