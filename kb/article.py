@@ -26,11 +26,15 @@ MAX_ARTICLE_BYTES = 1_000_000
 MAX_FRONT_MATTER_CHARS = 100_000
 SHORT_LIMIT_CHARS = 280
 
-WIKI_LINK = re.compile(r"\[\[\s*([^\]|\n#]+?)\s*(?:\|\s*([^\]\n]+?)\s*)?\]\]")
+# Possessive and bounded: a page of brackets or spaces is read in linear time.
+WIKI_LINK = re.compile(r"\[\[\s*+([^\[\]|\n#]{1,200}?)\s*(?:\|\s*+([^\]\n]{1,300}?)\s*)?\]\]")
 
 _BOUNDARY = YAMLHandler.FM_BOUNDARY
 # Cheap signs of an anchor or alias; only then are the YAML events walked.
 _MAYBE_ALIAS = re.compile(r"(?:^|[\s\[,{:-])[&*][^\s*]", re.MULTILINE)
+# The C loader recurses: some ten thousand levels overflow its stack and end the process.
+_MAX_DEPTH = 50
+_MAYBE_NESTED = re.compile(r"[\[{]|[-?] ")
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -75,6 +79,8 @@ class Meta(BaseModel):
     title: Annotated[Text, Field(min_length=1, max_length=300)]
     service: Text = ""
     audience: Annotated[Literal["public", "internal"], BeforeValidator(lambda value: value or "public")] = "public"
+    # An advice article tells agents how to handle a kind of message; it is never offered as the answer to a request.
+    kind: Annotated[Literal["answer", "advice"], BeforeValidator(lambda value: value or "answer")] = "answer"
     questions: Texts = ()
     tags: Texts = ()
     short: Text = ""
@@ -132,6 +138,10 @@ class Article(BaseModel):
     @property
     def service(self) -> str:
         return self.meta.service
+
+    @property
+    def is_advice(self) -> bool:
+        return self.meta.kind == "advice"
 
     @property
     def is_public(self) -> bool:
@@ -193,7 +203,11 @@ class Article(BaseModel):
         newline = "\r\n" if "\r\n" in self.source else "\n"
         for key, value in (changes or {}).items():
             front = _replace_key(front, key, value, newline)
-        source = self.source[:front_start] + front + self.source[front_end:body_start] + (self.body if body is None else body)
+        text = self.body if body is None else body
+        if body is not None and not body.startswith("\n"):
+            # The line end of the closing « --- » belongs to the body.
+            text = ("\n" if self.source.endswith("\r", 0, body_start) else newline) + body
+        source = self.source[:front_start] + front + self.source[front_end:body_start] + text
         return Article.parse(source, self.path)
 
     @classmethod
@@ -231,10 +245,9 @@ def _split(source: str, path: str) -> tuple[int, int, int]:
 
 def _load_yaml(front: str, path: str) -> object:
     try:
-        if _MAYBE_ALIAS.search(front) and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(front, _SafeLoader)):
-            # A few aliases of aliases fill the memory ("billion laughs"), and no article needs them.
-            raise ContentError(Problem(path, 2, "L'en-tête contient des alias YAML (« *nom ») : écrivez les valeurs en toutes lettres."))
-        return yaml.load(front, _SafeLoader)
+        if _MAYBE_ALIAS.search(front) or len(_MAYBE_NESTED.findall(front)) > _MAX_DEPTH:
+            _refuse_traps(front, path)
+        return yaml.load(front, _SafeLoader)  # noqa: S506 - the safe loader, in C where there is one
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 2 if error.problem_mark else 2
         problem = Problem(path, line, f"L'en-tête n'est pas du YAML valable ({error.problem}). Mettez la valeur entre guillemets.")
@@ -243,13 +256,26 @@ def _load_yaml(front: str, path: str) -> object:
         raise ContentError(Problem(path, 2, f"L'en-tête n'est pas du YAML valable ({error}).")) from error
 
 
+def _refuse_traps(front: str, path: str) -> None:
+    """Walk the YAML events, which takes neither memory nor stack, before the values are built."""
+    depth = 0
+    for event in yaml.parse(front, _SafeLoader):
+        line = event.start_mark.line + 2 if event.start_mark else 2
+        if isinstance(event, yaml.AliasEvent):
+            # A few aliases of aliases fill the memory ("billion laughs"), and no article needs them.
+            raise ContentError(Problem(path, line, "L'en-tête contient des alias YAML (« *nom ») : écrivez les valeurs en toutes lettres."))
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise ContentError(Problem(path, line, "L'en-tête a trop de niveaux imbriqués : écrivez des listes simples."))
+
+
 def _explain(kind: str, message: str) -> str:
     """Say in French what pydantic found wrong with a value."""
     return {
         "missing": "cette clé est obligatoire.",
         "string_too_short": "la valeur est vide.",
         "string_too_long": "la valeur est trop longue.",
-        "literal_error": "la valeur doit être « public » ou « internal ».",
+        "literal_error": "cette valeur n'est pas dans la liste (audience : public, internal ; kind : answer, advice).",
         "string_type": "la valeur doit être un texte.",
         "tuple_type": "la valeur doit être une liste.",
         "dict_type": "la valeur doit être une liste de « clé: texte ».",

@@ -12,12 +12,14 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from kb import paths
-from kb.errors import Problem
+from kb import paths, render
+from kb.errors import Problem, TemplateError
 
 
 def _as_facts(value: object) -> object:
-    return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else value or {}
+    if not isinstance(value, dict):
+        return value or {}
+    return {str(key): "" if item is None else str(item) for key, item in value.items()}
 
 
 Facts = Annotated[dict[str, str], BeforeValidator(_as_facts)]
@@ -133,14 +135,17 @@ def load_context(root: Path) -> tuple[Context, list[Problem]]:
         The context, and what was wrong: a broken file or entry is left out, never fatal.
     """
     problems: list[Problem] = []
-    organisation = _validated(Organisation, _read(root, paths.ORGANISATION, problems), paths.ORGANISATION, problems)
+    organisation = _validated(Organisation, _read(root, paths.ORGANISATION, problems), paths.ORGANISATION, problems) or Organisation()
+    if not _can_render(organisation.signature, "signature", paths.ORGANISATION, problems):
+        organisation = organisation.model_copy(update={"signature": Organisation().signature})
     services = _entries(Service, _read(root, paths.SERVICES, problems), paths.SERVICES, problems)
     channels = _entries(Channel, _read(root, paths.CHANNELS, problems), paths.CHANNELS, problems)
+    channels = {key: channel for key, channel in channels.items() if _has_layout(channel, problems)}
     synonyms = []
     for term, others in _read(root, paths.SYNONYMS, problems).items():
         values = others if isinstance(others, list) else [others]
         synonyms.append((str(term), *(str(value) for value in values if value)))
-    fields: dict[str, Any] = {"organisation": organisation or Organisation(), "services": services, "synonyms": tuple(synonyms)}
+    fields: dict[str, Any] = {"organisation": organisation, "services": services, "synonyms": tuple(synonyms)}
     if channels:
         fields["channels"] = channels
     return Context(**fields), problems
@@ -150,7 +155,7 @@ def _read(root: Path, name: str, problems: list[Problem]) -> dict[Any, Any]:
     path = root / name
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
-    except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or error
         problems.append(Problem(name, mark.line + 1 if mark else 1, f"Ce fichier n'a pas pu être lu ({reason})."))
@@ -171,6 +176,20 @@ def _entries(kind: type[Model], data: dict[Any, Any], name: str, problems: list[
         if entry is not None:
             entries[str(key)] = entry
     return entries
+
+
+def _has_layout(channel: Channel, problems: list[Problem]) -> bool:
+    parts = channel.layout.model_dump().items()
+    return all(_can_render(text, f"{channel.key}.layout.{part}", paths.CHANNELS, problems) for part, text in parts)
+
+
+def _can_render(text: str, where: str, name: str, problems: list[Problem]) -> bool:
+    try:
+        render.placeholders(text)
+    except TemplateError as error:
+        problems.append(Problem(name, 1, f"« {where} » : {error}"))
+        return False
+    return True
 
 
 def _validated(kind: type[Model], data: object, name: str, problems: list[Problem], key: str = "") -> Model | None:

@@ -31,7 +31,8 @@ def is_readable_slug(text: str) -> bool:
 
 def slugify(title: str) -> str:
     """Make a slug from a title: accents folded, everything else a dash."""
-    folded = unicodedata.normalize("NFKD", title.replace("œ", "oe").replace("æ", "ae")).encode("ascii", "ignore").decode().lower()
+    decomposed = unicodedata.normalize("NFKD", title.lower().replace("œ", "oe").replace("æ", "ae"))
+    folded = "".join(character for character in decomposed if not unicodedata.combining(character))
     return re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:100].rstrip("-")
 
 

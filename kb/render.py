@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from html.parser import HTMLParser
+from typing import Any
 
 import markdown
 import nh3
@@ -45,9 +46,12 @@ MAX_VALUE_CHARS = 200
 
 # Private-use characters carry an unfilled placeholder's name through Markdown and the sanitiser.
 _OPEN, _CLOSE = "\ue000", "\ue001"
-_MARK = re.compile(f"{_OPEN}([a-z_.]+){_CLOSE}")
-_MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ue000\ue001]")
+_MARK = re.compile(rf"{_OPEN}([\w.]+){_CLOSE}")
+_MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+# People write a list right under its sentence; Markdown wants a blank line between them.
+_LIST_AFTER_TEXT = re.compile(r"^((?![-*+>|`~#]|\d+[.)][ \t])\S.*)\n(?=(?:[-*+]|\d+[.)])[ \t])", re.MULTILINE)
 
 ALLOWED_TAGS = {
     "a", "abbr", "blockquote", "br", "code", "dd", "del", "div", "dl", "dt", "em", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li",
@@ -77,7 +81,14 @@ class Filled:
     missing: tuple[str, ...] = field(default=())
 
 
-_environment = ImmutableSandboxedEnvironment(autoescape=False, keep_trailing_newline=True)
+class _Environment(ImmutableSandboxedEnvironment):
+    """The sandbox, reading names from the values only: a fact may be called « items », and no attribute of a dict is reached."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return obj[attribute]
+
+
+_environment = _Environment(autoescape=False, keep_trailing_newline=True)
 _environment.filters = {"fallback": lambda value, text: value or text}
 _environment.globals = {}
 
@@ -154,9 +165,11 @@ def fill(text: str, values: Mapping[str, str], *, escape: bool = True) -> Filled
         value = _CONTROL.sub("", values.get(item.name, ""))
         if not value and item.fallback is None:
             missing.append(item.name)
-            value = f"{_OPEN}{item.name}{_CLOSE}"
-        elif escape:
-            value = escape_markdown(value)
+            value = f"{_OPEN}{escape_markdown(item.name) if escape else item.name}{_CLOSE}"
+        else:
+            # A value that was itself filled (the signature) brings the marks of what it misses.
+            missing.extend(_MARK.findall(value))
+            value = escape_markdown(value) if escape else value
         *parents, leaf = item.name.split(".")
         branch = tree
         for parent in parents:
@@ -171,8 +184,11 @@ def _compiled(text: str):  # type: ignore[no-untyped-def]  # jinja2.Template, be
 
 
 def escape_markdown(value: str) -> str:
-    """Write a value so that Markdown and HTML show it as it is."""
-    return _MARKDOWN_SPECIAL.sub(r"\\\1", value.replace("&", "&amp;")).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    """Write a value so that Markdown and HTML show it as it is, line breaks kept."""
+    escaped = _MARKDOWN_SPECIAL.sub(r"\\\1", value.strip().replace("&", "&amp;")).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    # Python-Markdown takes no backslash before these two, which underline a title and open a fence.
+    escaped = escaped.replace("~", "&#126;").replace("=", "&#61;")
+    return re.sub(r"\s*\n\s*", "<br>", escaped)
 
 
 LinkResolver = Callable[[str], "tuple[str, str] | None"]
@@ -185,11 +201,12 @@ def to_html(text: str, resolve: LinkResolver | None = None) -> str:
         text: Markdown whose placeholders are filled.
         resolve: slug → (title, URL) of the article that ``[[slug]]`` points to, or ``None`` when there is none, which leaves the words.
     """
-    linked = WIKI_LINK.sub(lambda match: _wiki_link(match, resolve), text)
+    linked = WIKI_LINK.sub(lambda match: _wiki_link(match, resolve), _LIST_AFTER_TEXT.sub(r"\1\n\n", text))
     # A parser of its own each time: Markdown instances keep state and are not safe across threads.
     raw = markdown.markdown(linked, extensions=["tables", "sane_lists", "fenced_code"], output_format="html")
     clean = nh3.clean(raw, tags=ALLOWED_TAGS, attributes=ALLOWED_ATTRIBUTES, url_schemes=URL_SCHEMES, link_rel="noopener noreferrer")
-    return _MARK.sub(_mark_html, clean)
+    # A mark inside an attribute (a link to an unfilled address) becomes words: no tag may stand there.
+    return _MARK.sub(_mark_html, re.sub(r'="[^"]*"', lambda match: show_missing(match.group()), clean))
 
 
 def to_plain(text: str, resolve: LinkResolver | None = None) -> str:
@@ -205,7 +222,11 @@ def plain_to_html(text: str) -> str:
     paragraphs = []
     for block in re.split(r"\n{2,}", text.strip()):
         escaped = html.escape(block, quote=False).replace("\n", "<br>")
-        linked = re.sub(r"https?://[^\s<]*[^\s<.,;:!?)]", lambda match: f'<a href="{match.group().replace(chr(34), "%22")}">{match.group()}</a>', escaped)
+        linked = re.sub(
+            rf"https?://[^\s<{_OPEN}]*[^\s<{_OPEN}.,;:!?)]",
+            lambda match: f'<a href="{match.group().replace(chr(34), "%22")}">{match.group()}</a>',
+            escaped,
+        )
         paragraphs.append(f"<p>{linked}</p>")
     return _MARK.sub(_mark_html, "".join(paragraphs)) if text.strip() else ""
 
@@ -224,9 +245,13 @@ def _wiki_link(match: re.Match[str], resolve: LinkResolver | None) -> str:
     slug, words = match.group(1), match.group(2)
     target = resolve(slug) if resolve else None
     if target is None:
-        return escape_markdown(words or slug)
+        return words or escape_markdown(slug)
     title, url = target
-    return f"[{escape_markdown(words or title)}]({url})"
+    return f"[{words or escape_markdown(title)}]({url})"
+
+
+# Stands for the indent of a nested list while runs of spaces are folded.
+_INDENT = "\ue002"
 
 
 class _PlainText(HTMLParser):
@@ -240,17 +265,19 @@ class _PlainText(HTMLParser):
         self._href: str | None = None
         self._link_from = 0
         self._lists: list[int | None] = []
+        self._in_code = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in self.BLOCKS and not self._lists:
             self._parts.append("\n\n")
+        self._in_code = self._in_code or tag == "pre"
         if tag in ("ul", "ol"):
             self._lists.append(1 if tag == "ol" else None)
         elif tag == "li":
             number = self._lists[-1] if self._lists else None
             if self._lists and number is not None:
                 self._lists[-1] = number + 1
-            self._parts.append("\n" + "  " * (len(self._lists) - 1) + (f"{number}. " if number is not None else "- "))
+            self._parts.append("\n" + _INDENT * (len(self._lists) - 1) + (f"{number}. " if number is not None else "- "))
         elif tag in ("br", "tr", "dt", "dd"):
             self._parts.append("\n")
         elif tag in ("td", "th"):
@@ -259,6 +286,7 @@ class _PlainText(HTMLParser):
             self._href, self._link_from = dict(attrs).get("href"), len(self._parts)
 
     def handle_endtag(self, tag: str) -> None:
+        self._in_code = self._in_code and tag != "pre"
         if tag in ("ul", "ol") and self._lists:
             self._lists.pop()
         if tag in self.BLOCKS and not self._lists:
@@ -271,8 +299,9 @@ class _PlainText(HTMLParser):
             self._href = None
 
     def handle_data(self, data: str) -> None:
-        self._parts.append(data if not data.isspace() else " ")
+        # A line end in the source is a space, as in HTML; only a <br> breaks the line.
+        self._parts.append(data if self._in_code else re.sub(r"[ \t\r\n]+", " ", data))
 
     def text(self) -> str:
-        joined = re.sub(r"[ \t]*\n[ \t]*(?![ \t]*[-\d])", "\n", re.sub(r"[ \t]+", " ", "".join(self._parts)))
-        return show_missing(re.sub(r"\n{3,}", "\n\n", joined)).strip()
+        joined = re.sub(r"[ \t]*\n[ \t]*", "\n", re.sub(r"[ \t]+", " ", "".join(self._parts)))
+        return show_missing(re.sub(r"\n{3,}", "\n\n", joined).replace(_INDENT, "  ")).strip()

@@ -86,7 +86,12 @@ def channel(context: Context, key: str) -> Channel:
 
 
 def render_reply(
-    article: Article, channel_key: str, context: Context, url: str, filled: Mapping[str, str] | None = None, resolve: render.LinkResolver | None = None
+    article: Article,
+    channel_key: str,
+    context: Context,
+    url: str,
+    filled: Mapping[str, str] | None = None,
+    resolve: render.LinkResolver | None = None,
 ) -> Reply:
     """Render the reply of an article on a channel.
 

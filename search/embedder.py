@@ -55,7 +55,9 @@ class SentenceTransformerEmbedder:
         ModelUnavailable: the model cannot be found or loaded.
     """
 
-    def __init__(self, name: str = DEFAULT_MODEL, *, query_prompt: str | None = None, passage_prompt: str | None = None, threads: int = 1) -> None:
+    def __init__(
+        self, name: str = DEFAULT_MODEL, *, query_prompt: str | None = None, passage_prompt: str | None = None, threads: int = 1
+    ) -> None:
         self.name = name
         self._threads = threads
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -73,7 +75,9 @@ class SentenceTransformerEmbedder:
             dimensions = self._model.get_embedding_dimension()
             own: dict[str, str] = self._model.prompts or {}
             is_e5 = "e5" in name.lower().replace("/", "-").split("-") and not any(own.values())
-            default_query, default_passage = E5_PROMPTS if is_e5 else (own.get("query", ""), own.get("document") or own.get("passage") or "")
+            default_query, default_passage = (
+                E5_PROMPTS if is_e5 else (own.get("query", ""), own.get("document") or own.get("passage") or "")
+            )
             self._query_prompt = default_query if query_prompt is None else query_prompt
             self._passage_prompt = default_passage if passage_prompt is None else passage_prompt
             self.dimensions = int(dimensions or self._encode(["dimension"], "")[0].shape[-1])
@@ -81,7 +85,9 @@ class SentenceTransformerEmbedder:
         except ModelUnavailable:
             raise
         except Exception as error:  # a damaged model fails in as many ways as there are libraries under it
-            raise ModelUnavailable(f"Le modèle « {name} » ne se charge pas ({error.__class__.__name__} : {error}). Vérifiez BIBLE_MODEL.") from error
+            raise ModelUnavailable(
+                f"Le modèle « {name} » ne se charge pas ({error.__class__.__name__} : {error}). Vérifiez BIBLE_MODEL."
+            ) from error
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Encode messages; see ``Embedder``."""
@@ -125,7 +131,9 @@ def model_folder(name: str) -> Path:
         path = importlib.import_module(package).get_model_path()
         return Path(path)
     if "/" not in name:
-        raise ModelUnavailable(f"Le modèle « {name} » n'est ni un dossier, ni un paquet installé, ni un nom « auteur/modèle ». Corrigez BIBLE_MODEL.")
+        raise ModelUnavailable(
+            f"Le modèle « {name} » n'est ni un dossier, ni un paquet installé, ni un nom « auteur/modèle ». Corrigez BIBLE_MODEL."
+        )
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(name))

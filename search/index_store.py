@@ -38,6 +38,7 @@ FORMAT = 1
 MAX_DEAD_SHARE = 0.25
 _ENCODE_CHUNK = 1024
 _DELETED = ("", "")
+_NO_ROWS = (np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int16), np.empty(0, dtype=np.bool_))
 
 ProgressReport = Callable[[str, int, int], None]
 
@@ -62,12 +63,13 @@ class Index:
     """An open generation.
 
     ``row_documents`` and ``row_passages`` say, for each row of ``vectors``, the number of its article (-1: dead) and of the passage
-    within it. ``vectors`` is ``None`` when the index was built without a model.
+    within it; ``row_asks`` tells titles and questions from leads and sections. ``vectors`` is ``None`` when the index was built without a model.
     """
 
     meta: Meta
     row_documents: npt.NDArray[np.int32]
     row_passages: npt.NDArray[np.int16]
+    row_asks: npt.NDArray[np.bool_]
     vectors: VectorIndex | None
     terms: TermScores
     keywords: KeywordIndex
@@ -137,7 +139,9 @@ class IndexStore:
                     return current
                 return self._build(library, current, progress)
         except OSError as error:
-            raise SearchError(f"L'index ne peut pas être écrit dans {self.folder} ({error.strerror or error}). Libérez de l'espace ou corrigez les droits.") from error
+            raise SearchError(
+                f"L'index ne peut pas être écrit dans {self.folder} ({error.strerror or error}). Libérez de l'espace ou corrigez les droits."
+            ) from error
 
     def load(self) -> Index | None:
         """Open the live generation as it is; ``None`` when it is missing or damaged."""
@@ -191,7 +195,9 @@ class IndexStore:
         KeywordIndex.write(whoosh_folder, gone_slugs, documents, done.add)
 
         postings = (base.terms.postings if base else Postings.empty()).updated(plan.gone, fields)
-        np.savez(folder / "postings.npz", documents=postings.documents, fields=postings.fields, terms=postings.terms, counts=postings.counts)
+        np.savez(
+            folder / "postings.npz", documents=postings.documents, fields=postings.fields, terms=postings.terms, counts=postings.counts
+        )
         (folder / "vocabulary.txt").write_text("\n".join(postings.vocabulary), encoding="utf-8")
 
         if self.embedder is not None:
@@ -213,16 +219,20 @@ class IndexStore:
         _sync(folder / "meta.json")
         return meta
 
-    def _write_vectors(self, folder: Path, added: Mapping[int, Article], base: Index | None, plan: _Plan, progress: ProgressReport | None) -> None:
+    def _write_vectors(
+        self, folder: Path, added: Mapping[int, Article], base: Index | None, plan: _Plan, progress: ProgressReport | None
+    ) -> None:
         assert self.embedder is not None
         texts: list[str] = []
         new_documents: list[int] = []
         new_passages: list[int] = []
+        new_asks: list[bool] = []
         for number, article in added.items():
             for position, passage in enumerate(passages(article)):
                 texts.append(passage.encoded)
                 new_documents.append(number)
                 new_passages.append(position)
+                new_asks.append(passage.field in ("title", "question"))
         cache = EmbeddingCache(self.folder, self.embedder)
         try:
             new_vectors = cache.encode(texts, _Counter("sens", len(texts), progress).add)
@@ -232,15 +242,18 @@ class IndexStore:
             cache.close()
         if base is None or base.vectors is None:
             vectors = VectorIndex.build(new_vectors)
-            row_documents = np.array(new_documents, dtype=np.int32)
-            row_passages = np.array(new_passages, dtype=np.int16)
+            old_documents, old_passages, old_asks = _NO_ROWS
         else:
             vectors = base.vectors.extended(new_vectors)
-            old = np.where(np.isin(base.row_documents, list(plan.gone)), -1, base.row_documents)
-            row_documents = np.concatenate([old, np.array(new_documents, dtype=np.int32)]).astype(np.int32)
-            row_passages = np.concatenate([base.row_passages, np.array(new_passages, dtype=np.int16)])
+            old_documents = np.where(np.isin(base.row_documents, list(plan.gone)), -1, base.row_documents)
+            old_passages, old_asks = base.row_passages, base.row_asks
         vectors.save(folder)
-        np.savez(folder / "rows.npz", documents=row_documents, passages=row_passages)
+        np.savez(
+            folder / "rows.npz",
+            documents=np.concatenate([old_documents, new_documents]).astype(np.int32),
+            passages=np.concatenate([old_passages, new_passages]).astype(np.int16),
+            asks=np.concatenate([old_asks, new_asks]).astype(np.bool_),
+        )
 
     def _remove_old(self, keep: set[str]) -> None:
         for path in self.folder.iterdir():
@@ -370,15 +383,16 @@ def _open(folder: Path, meta: Meta) -> Index:
         postings = Postings(
             arrays["documents"], arrays["fields"], arrays["terms"], arrays["counts"], tuple(vocabulary.split("\n")) if vocabulary else ()
         )
-    row_documents, row_passages = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int16)
+    row_documents, row_passages, row_asks = _NO_ROWS
     vectors = None
     if meta.fingerprint is not None:
         with np.load(folder / "rows.npz") as arrays:
             row_documents, row_passages = arrays["documents"], arrays["passages"]
+            row_asks = arrays["asks"]
         vectors = VectorIndex.load(folder)
     alive = sum(1 for slug, _ in meta.documents if slug)
     terms = TermScores(postings, len(meta.documents), alive)
-    return Index(meta, row_documents, row_passages, vectors, terms, KeywordIndex(folder / "whoosh"))
+    return Index(meta, row_documents, row_passages, row_asks, vectors, terms, KeywordIndex(folder / "whoosh"))
 
 
 def _digests(folder: Path) -> dict[str, tuple[int, str]]:

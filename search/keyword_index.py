@@ -118,7 +118,14 @@ class KeywordIndex:
         index.close()
 
     def search(
-        self, query: str, *, service: str | None = None, tag: str | None = None, audience: str | None = None, offset: int = 0, limit: int = 20
+        self,
+        query: str,
+        *,
+        service: str | None = None,
+        tag: str | None = None,
+        audience: str | None = None,
+        offset: int = 0,
+        limit: int = 20,
     ) -> KeywordHits:
         """Search articles with Whoosh's query language: words, "phrases", AND / OR / NOT, title:word, word*.
 

@@ -21,7 +21,7 @@ _HEADER = re.compile(r"^\s*(?:objet|sujet|subject)\s*:\s*(?:re\s*:|fwd?\s*:|tr\s
 _DROPPED_HEADER = re.compile(r"^\s*(?:de|à|a|cc|cci|date|envoyé|envoye|from|to|sent)\s*:\s*\S.{0,120}$", re.IGNORECASE)
 _GREETING = re.compile(
     r"^\s*(?:(?:re)?bonjour|bonsoir|bjr|bsr|salut|slt|coucou|hello|hi|chers?|chère|madame|monsieur|messieurs|mesdames|mme|mr)\b"
-    r"(?:\s*(?:,|et|ou|/|à|a|tous|toutes|toute|l['’]équipe|la mairie|la ville|messieurs|mesdames|dames?|madame|monsieur|le maire|la maire|le|les)\b|\s*,)*"
+    r"(?:\s*(?:(?:et|ou|à|a)?\s*(?:tous|toutes|toute l['’]équipe|l['’]équipe|la mairie|la ville|messieurs|mesdames|dames?|madame|monsieur|le maire|la maire)\b)|\s*[,/])*"
     r"[\s,!.:;…-]*",
     re.IGNORECASE,
 )
@@ -116,7 +116,9 @@ def _without_closing(text: str) -> str:
         postscript = _POSTSCRIPT.search(after)
         tail = after.strip()
         # "Merci de votre aide" may open a letter: what follows a closing is dropped only when it looks like a signature.
-        if len(tail.split()) <= 14 or match.group().strip().lower().startswith(("cordialement", "bien cordialement", "je vous prie", "veuillez agr")):
+        if len(tail.split()) <= 14 or match.group().strip().lower().startswith(
+            ("cordialement", "bien cordialement", "je vous prie", "veuillez agr")
+        ):
             return before + (f"\n\n{after[postscript.end() :].strip()}" if postscript else "")
     return text
 

@@ -64,7 +64,13 @@ _FOLDED = {
 
 def analyzer() -> Analyzer:
     """Build the analysis: words → lower case → accents folded → stop words out → French stems."""
-    return RegexTokenizer(r"\w+") | LowercaseFilter() | CharsetFilter(_FOLDED) | StopFilter(stoplist=STOP_WORDS, minsize=2) | FrenchStemFilter()
+    return (
+        RegexTokenizer(r"\w+")
+        | LowercaseFilter()
+        | CharsetFilter(_FOLDED)
+        | StopFilter(stoplist=STOP_WORDS, minsize=2)
+        | FrenchStemFilter()
+    )
 
 
 def word_analyzer() -> Analyzer:

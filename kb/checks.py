@@ -1,0 +1,734 @@
+"""Editorial checks: what is wrong, or could be better, in the articles of a library. No input or output.
+
+Guarantees: every finding names a file, the line to look at and what to do; an error is what makes a reply or a page wrong, a
+warning is what an editor should read again; one article's trouble never hides another's.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property, lru_cache
+from pathlib import PurePosixPath
+from typing import Literal
+from urllib.parse import urlsplit
+
+import yaml
+
+from kb import paths, render, replies
+from kb.article import SHORT_LIMIT_CHARS, WIKI_LINK, Article
+from kb.errors import TemplateError
+from kb.facts import Channel
+from kb.library import Library
+
+MIN_QUESTIONS = 4
+LEAD_LIMIT_CHARS = 900
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One thing to correct: a path relative to the content folder, a 1-based line, and a sentence in French that says what to do."""
+
+    path: str
+    line: int
+    severity: Severity
+    code: str
+    message: str
+
+
+def check_library(library: Library, today: dt.date) -> list[Finding]:
+    """Check every article, the files beside them, and what could not be read.
+
+    Args:
+        library: the snapshot to check.
+        today: the day from which a review date is overdue.
+
+    Returns:
+        The findings ordered by path and line.
+    """
+    index = _Index(library)
+    findings = [Finding(problem.path, problem.line, "error", "broken-file", problem.message) for problem in library.problems]
+    findings += _raw_placeholders(library)
+    for article in library.articles.values():
+        findings += _findings(_Subject(article, index, today))
+    return sorted(findings)
+
+
+def check_article(article: Article, library: Library, today: dt.date) -> list[Finding]:
+    """Check one article against a library, which may hold another version of it, or none: a draft.
+
+    Args:
+        article: the article to check.
+        library: where its links, its twins and the facts are looked for.
+        today: the day from which a review date is overdue.
+
+    Returns:
+        The findings ordered by line.
+    """
+    return sorted(_findings(_Subject(article, _Index(library), today)))
+
+
+# What the rules read: the whole library worked out once, then one article.
+
+
+class _Index:
+    """What the rules ask of the whole library, worked out once."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.context = library.context
+        self._suggestions: dict[str, str] = {}
+
+    @cached_property
+    def questions(self) -> Mapping[str, list[str]]:
+        """Folded question → slugs of the articles that have it."""
+        return _grouped((fold(question), slug) for slug, item in self.library.articles.items() for question in item.meta.questions)
+
+    @cached_property
+    def titles(self) -> Mapping[str, list[str]]:
+        """Folded title → slugs."""
+        return _grouped((fold(item.title), slug) for slug, item in self.library.articles.items())
+
+    @cached_property
+    def aliases(self) -> Mapping[str, list[str]]:
+        """Alias → slugs of the articles that claim it."""
+        return _grouped((alias, slug) for slug, item in self.library.articles.items() for alias in item.meta.aliases)
+
+    @cached_property
+    def explained_acronyms(self) -> frozenset[str]:
+        """Acronyms that ``synonyms.yml`` gives an equivalent to."""
+        groups = (group for group in self.context.synonyms if len(group) > 1)
+        return frozenset(term.strip().upper() for group in groups for term in group)
+
+    @cached_property
+    def _slugs_by_start(self) -> Mapping[str, list[str]]:
+        return _grouped((word[:3], slug) for slug in (*self.library.articles, *self.library.aliases) for word in slug.split("-"))
+
+    def suggest(self, slug: str) -> str:
+        """Say which slug was probably meant, as the end of a sentence; empty when none is near."""
+        if slug not in self._suggestions:
+            # Slugs that share the start of a word: comparing with thousands of them, for each link, would take minutes.
+            words = paths.slugify(slug).split("-")
+            near = dict.fromkeys(other for word in words for other in self._slugs_by_start.get(word[:3], ()))
+            found = get_close_matches(paths.slugify(slug), near, n=1)
+            self._suggestions[slug] = f" Vouliez-vous dire « {found[0]} » ?" if found else ""
+        return self._suggestions[slug]
+
+    def address(self, article: Article) -> str:
+        """Address of the public page, as long as the real one; empty for an article that has none."""
+        town = self.context.organisation
+        base = (town.faq_url or f"{town.url.rstrip('/')}/faq").rstrip("/")
+        return f"{base}/{article.slug}" if article.is_public else ""
+
+    def resolve(self, slug: str) -> tuple[str, str] | None:
+        """Title and address of the article that a link points to."""
+        target = self.library.articles.get(self.library.aliases.get(slug, slug))
+        return (target.title, self.address(target)) if target else None
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A text of an article where placeholders may stand; only the body's lines are known one by one."""
+
+    key: Literal["body", "short", "channels"]
+    text: str
+    channel: str = ""
+
+
+class _Subject:
+    """One article under the rules, with what several of them need."""
+
+    def __init__(self, article: Article, index: _Index, today: dt.date) -> None:
+        self.article = article
+        self.meta = article.meta
+        self.index = index
+        self.context = index.context
+        self.today = today
+
+    def error(self, line: int, code: str, message: str) -> Finding:
+        return Finding(self.article.path, line, "error", code, message)
+
+    def warning(self, line: int, code: str, message: str) -> Finding:
+        return Finding(self.article.path, line, "warning", code, message)
+
+    @cached_property
+    def texts(self) -> tuple[_Text, ...]:
+        overrides = (_Text("channels", text, channel) for channel, text in self.meta.channels.items())
+        return (_Text("body", self.article.body), _Text("short", self.meta.short), *overrides)
+
+    @cached_property
+    def values(self) -> Mapping[str, str]:
+        return replies.values_for(self.article, self.context, self.index.address(self.article))
+
+    @cached_property
+    def placeholders(self) -> tuple[tuple[_Text, render.Placeholder], ...]:
+        """Placeholders of every text; none for a text that cannot be rendered, which a rule of its own reports."""
+        found = []
+        for text in self.texts:
+            try:
+                found += [(text, placeholder) for placeholder in render.placeholders(text.text)]
+            except TemplateError:
+                continue
+        return tuple(found)
+
+    @cached_property
+    def lead_at(self) -> int:
+        """Offset of the lead in the body."""
+        return len(self.article.body) - len(self.article.body.lstrip())
+
+    @cached_property
+    def lead_line(self) -> int:
+        return self.article.line_of_body(self.lead_at)
+
+    def line_in(self, text: _Text, line: int = 1) -> int:
+        """Line in the file of a 1-based line of a text."""
+        if text.key == "body":
+            return self.article.line_of_body() + line - 1
+        return _item_line(self.article, "channels", text.channel) if text.key == "channels" else self.article.line_of("short")
+
+    def line_at(self, text: _Text, offset: int) -> int:
+        """Line in the file of a character of a text."""
+        return self.line_in(text, text.text.count("\n", 0, offset) + 1)
+
+    def longest(self, text: str) -> int | None:
+        """Characters that the plain text cannot exceed, or ``None`` when only rendering tells.
+
+        Rendering an article on every channel takes some five milliseconds; most are far below the limits.
+        """
+        filled = _PLACEHOLDER.sub(self._value_of, text)
+        if re.search(r"[\[<|{]|^\s*\d+[.)]", filled, re.MULTILINE):
+            return None
+        return len(filled)
+
+    def _value_of(self, match: re.Match[str]) -> str:
+        name, double, single = match.groups()
+        # Brackets inside a value are not Markdown, and must not look like it.
+        return re.sub(r"[\[<|{]", "(", self.values.get(name) or double or single or f" {render.FILLED_BY_AGENT.get(name, name)} ")
+
+    def length(self, text: str) -> int:
+        """Characters of a text once its placeholders are filled, as plain text; 0 when it cannot be rendered."""
+        try:
+            return len(render.to_plain(render.fill(text, self.values).markdown, self.index.resolve))
+        except TemplateError:
+            return 0
+
+    def exceeds(self, text: str, limit_chars: int) -> int:
+        """Length of a text when it is over a limit, else 0."""
+        longest = self.longest(text)
+        if longest is not None and longest <= limit_chars:
+            return 0
+        length = self.length(text)
+        return length if length > limit_chars else 0
+
+
+_PLACEHOLDER = re.compile(r"""\{\{\s*([\w.]+)\s*(?:\|\s*fallback\(\s*(?:"([^"]*)"|'([^']*)')\s*\)\s*)?\}\}""")
+
+
+def fold(text: str) -> str:
+    """Fold a text for comparison: no case, accents or punctuation, single spaces."""
+    plain = text.casefold().replace("œ", "oe").replace("æ", "ae")
+    letters = "".join(character for character in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(character))
+    return " ".join(re.findall(r"[^\W_]+", letters))
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for key, slug in pairs:
+        if key and slug not in groups[key]:
+            groups[key].append(slug)
+    return groups
+
+
+def _item_line(article: Article, key: str, item: int | str) -> int:
+    """Line in the file of one value of a front-matter list (by position) or mapping (by name); of the key when it has none."""
+    head = article.source[: len(article.source) - len(article.body)].rstrip()
+    start = head.find("\n") + 1
+    front = head[start : head.rfind("\n") + 1]
+    root = yaml.compose(front, yaml.SafeLoader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    value = next((node for name, node in reversed(pairs) if name.value == key), None)
+    found = None
+    if isinstance(value, yaml.SequenceNode) and isinstance(item, int):
+        # The parser of articles passes empty items over.
+        items = [node for node in value.value if node.tag != "tag:yaml.org,2002:null"]
+        found = items[item] if item < len(items) else None
+    elif isinstance(value, yaml.MappingNode):
+        found = next((name for name, _ in value.value if name.value == item), None)
+    if found is None or found.start_mark is None:
+        return article.line_of(key)
+    return article.source.count("\n", 0, start + found.start_mark.index) + 1
+
+
+# The rules: errors.
+
+
+def _invalid_slug(subject: _Subject) -> Iterator[Finding]:
+    slug = subject.article.slug
+    if not paths.is_slug(slug):
+        better = paths.slugify(slug) or "nom-de-l-article"
+        message = (
+            f"Le nom « {slug} » ne peut pas servir d'adresse : renommez le fichier « {better}.md » et gardez l'ancien dans « aliases »."
+        )
+        yield subject.error(1, "invalid-slug", message)
+
+
+def _unknown_service(subject: _Subject) -> Iterator[Finding]:
+    service = subject.article.service
+    if not service:
+        yield subject.error(1, "unknown-service", "Aucun service n'est indiqué : ajoutez « service: … », avec une clé de services.yml.")
+    elif service not in subject.context.services:
+        near = get_close_matches(service, subject.context.services, n=1)
+        hint = f" Vouliez-vous dire « {near[0]} » ?" if near else ""
+        message = f"Le service « {service} » n'est pas déclaré : ajoutez-le dans services.yml ou corrigez la clé.{hint}"
+        yield subject.error(subject.article.line_of("service"), "unknown-service", message)
+
+
+def _wrong_folder(subject: _Subject) -> Iterator[Finding]:
+    location = PurePosixPath(subject.article.path)
+    service = subject.article.service
+    if service and len(location.parts) > 2 and location.parent.name != service:
+        message = (
+            f"L'article est dans le dossier « {location.parent.name} » mais son service est « {service} » : "
+            f"déplacez le fichier dans « {paths.ARTICLES}/{service} » ou corrigez le service."
+        )
+        yield subject.error(subject.article.line_of("service"), "wrong-folder", message)
+
+
+def _no_lead(subject: _Subject) -> Iterator[Finding]:
+    if not subject.article.lead:
+        message = "La réponse manque : écrivez-la avant le premier titre, c'est le texte que les agents copient."
+        yield subject.error(subject.article.line_of_body(subject.lead_at), "no-lead", message)
+
+
+@dataclass(frozen=True)
+class _Link:
+    """A link to another article, and where it stands: an item of ``see_also`` or an offset of the body."""
+
+    slug: str
+    item: int | None = None
+    offset: int = 0
+
+    def line(self, article: Article) -> int:
+        return article.line_of_body(self.offset) if self.item is None else _item_line(article, "see_also", self.item)
+
+
+def _links(article: Article) -> Iterator[_Link]:
+    for position, slug in enumerate(article.meta.see_also):
+        yield _Link(slug, item=position)
+    for match in WIKI_LINK.finditer(article.body):
+        yield _Link(match.group(1), offset=match.start())
+
+
+def _broken_links(subject: _Subject) -> Iterator[Finding]:
+    library, article = subject.index.library, subject.article
+    for link in _links(article):
+        target = library.articles.get(library.aliases.get(link.slug, link.slug))
+        if target is None and link.slug != article.slug:
+            message = f"Aucun article ne s'appelle « {link.slug} » : corrigez ou retirez le lien.{subject.index.suggest(link.slug)}"
+            yield subject.error(link.line(article), "broken-link", message)
+        elif target is not None and article.is_public and not target.is_public:
+            message = (
+                f"« {link.slug} » est réservé aux agents, et cet article est public : retirez le lien ou rendez « {link.slug} » public."
+            )
+            yield subject.error(link.line(article), "link-to-internal", message)
+
+
+def _aliases(subject: _Subject) -> Iterator[Finding]:
+    article, counts = subject.article, Counter(subject.meta.aliases)
+    for position, alias in enumerate(subject.meta.aliases):
+        others = [slug for slug in subject.index.aliases.get(alias, ()) if slug != article.slug]
+        if alias == article.slug or alias in subject.index.library.articles:
+            reason = f"L'ancien nom « {alias} » est celui d'un article qui existe : retirez-le de « aliases »."
+        elif others:
+            reason = f"L'ancien nom « {alias} » est déjà pris par « {others[0]} » : ne le gardez que dans l'un des deux articles."
+        elif counts[alias] > 1 and alias in subject.meta.aliases[:position]:
+            reason = f"L'ancien nom « {alias} » est écrit deux fois : retirez-en un."
+        else:
+            continue
+        yield subject.error(_item_line(article, "aliases", position), "alias-taken", reason)
+
+
+def _unknown_channels(subject: _Subject) -> Iterator[Finding]:
+    for channel in subject.meta.channels:
+        if channel not in subject.context.channels:
+            known = ", ".join(subject.context.channels)
+            message = f"Le canal « {channel} » n'existe pas : retirez-le ou choisissez parmi {known}."
+            yield subject.error(_item_line(subject.article, "channels", channel), "unknown-channel", message)
+
+
+def _source_addresses(subject: _Subject) -> Iterator[Finding]:
+    for position, source in enumerate(subject.meta.sources):
+        if source.url and not _is_web_address(source.url):
+            message = f"« {source.url[:100]} » n'est pas une adresse : une source s'écrit « title: … » et « url: https://… »."
+            yield subject.error(_item_line(subject.article, "sources", position), "bad-source-url", message)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url)
+
+
+def _bad_placeholders(subject: _Subject) -> Iterator[Finding]:
+    # The library leaves such an article out and says so; a draft is checked before it is in a library.
+    for text in subject.texts:
+        try:
+            render.placeholders(text.text)
+        except TemplateError as error:
+            yield subject.error(subject.line_in(text, error.line), "bad-placeholder", f"{error} Corrigez la variable.")
+
+
+def _unfilled_placeholders(subject: _Subject) -> Iterator[Finding]:
+    for text, placeholder in subject.placeholders:
+        name = placeholder.name
+        if placeholder.fallback is None and name not in render.FILLED_BY_AGENT and not subject.values.get(name):
+            code = "unknown-fact" if ".facts." in name else "empty-placeholder"
+            yield subject.error(subject.line_in(text, placeholder.line), code, _how_to_fill(subject, name))
+
+
+def _how_to_fill(subject: _Subject, name: str) -> str:
+    owner, _, key = name.rpartition(".")
+    if ".facts." in name and name not in subject.values:
+        near = get_close_matches(name, [value for value in subject.values if value.startswith(owner + ".")], n=1)
+        where = paths.ORGANISATION if owner.startswith("organisation") else f"{paths.SERVICES} (service « {_service_of(subject, owner)} »)"
+        hint = f" Vouliez-vous dire « {near[0]} » ?" if near else ""
+        return f"« {name} » n'est défini nulle part : ajoutez « {key} » aux « facts » de {where}.{hint}"
+    if name == "article.url":
+        return "Un article interne n'a pas d'adresse publique : retirez « article.url »."
+    where = paths.ORGANISATION if owner.startswith("organisation") else paths.SERVICES
+    return f'« {name} » n\'a pas de valeur : renseignez-la dans {where} ou ajoutez |fallback("…").'
+
+
+def _service_of(subject: _Subject, owner: str) -> str:
+    return subject.article.service if owner.startswith("service.") else owner.split(".")[1].replace("_", "-")
+
+
+def _long_short(subject: _Subject) -> Iterator[Finding]:
+    length = subject.exceeds(subject.meta.short, SHORT_LIMIT_CHARS)
+    if length:
+        message = (
+            f"La réponse courte fait {length} caractères une fois remplie, pour {SHORT_LIMIT_CHARS} au plus : "
+            f"raccourcissez-la de {length - SHORT_LIMIT_CHARS}."
+        )
+        yield subject.error(subject.article.line_of("short"), "short-too-long", message)
+
+
+def _long_replies(subject: _Subject) -> Iterator[Finding]:
+    for channel in subject.context.channels.values():
+        limit = channel.limit_chars
+        if limit is None or _surely_fits(subject, channel, limit):
+            continue
+        url = subject.index.address(subject.article)
+        try:
+            reply = replies.render_reply(subject.article, channel.key, subject.context, url, resolve=subject.index.resolve)
+        except TemplateError:
+            continue
+        if reply.over_limit:
+            yield _long_reply(subject, channel, reply, reply.length - limit)
+
+
+def _long_reply(subject: _Subject, channel: Channel, reply: replies.Reply, excess_chars: int) -> Finding:
+    found = f"La réponse sur le canal « {channel.label} » fait {reply.length} caractères, lien compris, pour {channel.limit_chars} permis"
+    if reply.origin == "override":
+        line, what = _item_line(subject.article, "channels", channel.key), f"raccourcissez le texte de « channels » de {excess_chars}."
+    elif reply.origin == "short":
+        line, what = subject.article.line_of("short"), f"raccourcissez « short » de {excess_chars}."
+    else:
+        line, what = subject.lead_line, "ajoutez une réponse courte (« short »)."
+    return subject.error(line, "reply-over-limit", f"{found} : {what}")
+
+
+def _surely_fits(subject: _Subject, channel: Channel, limit_chars: int) -> bool:
+    body = subject.meta.channels.get(channel.key)
+    if not body:
+        short = subject.meta.short if channel.prefer == "short" else ""
+        body = short or subject.article.lead or subject.article.title
+    layout = channel.layout
+    lengths = [subject.longest(part) for part in (body, layout.greeting, layout.opening, layout.link, layout.closing, layout.signature)]
+    # Two line ends at most between the six parts.
+    return None not in lengths and sum(length or 0 for length in lengths) + 10 <= limit_chars
+
+
+def _raw_placeholders(library: Library) -> Iterator[Finding]:
+    """A value is copied as it is: a placeholder inside it would be sent raw. The signature alone is a text with placeholders."""
+    context = library.context
+    entries = [(paths.ORGANISATION, "", context.organisation.model_dump(exclude={"signature"}))]
+    entries += [(paths.SERVICES, f"{key}.", service.model_dump()) for key, service in context.services.items()]
+    for path, prefix, fields in entries:
+        flat = {**fields, **{f"facts.{key}": value for key, value in fields["facts"].items()}}
+        for name, value in flat.items():
+            if isinstance(value, str) and re.search(r"\{[{%#]", value):
+                message = f"« {prefix}{name} » contient une variable, qui partirait telle quelle : écrivez la valeur en toutes lettres."
+                yield Finding(path, 1, "error", "placeholder-in-value", message)
+
+
+# The rules: warnings.
+
+
+def _few_questions(subject: _Subject) -> Iterator[Finding]:
+    count = len(subject.meta.questions)
+    if count < MIN_QUESTIONS:
+        message = f"{count} question(s) seulement : écrivez-en au moins {MIN_QUESTIONS}, avec les mots des usagers."
+        yield subject.warning(subject.article.line_of("questions"), "few-questions", message)
+
+
+def _same_questions(subject: _Subject) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for position, question in enumerate(subject.meta.questions):
+        folded = fold(question)
+        others = [slug for slug in subject.index.questions.get(folded, ()) if slug != subject.article.slug]
+        if others:
+            message = f"« {question[:80]} » est aussi une question de « {others[0]} » : gardez-la dans l'article qui y répond le mieux."
+        elif folded in seen:
+            message = f"« {question[:80]} » est écrite deux fois dans cet article : retirez-en une."
+        else:
+            seen.add(folded)
+            continue
+        yield subject.warning(_item_line(subject.article, "questions", position), "same-question", message)
+
+
+def _same_title(subject: _Subject) -> Iterator[Finding]:
+    others = [slug for slug in subject.index.titles.get(fold(subject.article.title), ()) if slug != subject.article.slug]
+    if others:
+        message = f"L'article « {others[0]} » a le même titre : précisez l'un des deux, ou réunissez-les."
+        yield subject.warning(subject.article.line_of("title"), "same-title", message)
+
+
+def _no_source(subject: _Subject) -> Iterator[Finding]:
+    if not subject.meta.sources:
+        message = "Aucune source : indiquez d'où viennent les faits (texte de loi, service-public.fr, délibération)."
+        yield subject.warning(subject.article.line_of("sources"), "no-source", message)
+
+
+def _review_dates(subject: _Subject) -> Iterator[Finding]:
+    reviewed, review_by = subject.meta.reviewed_on, subject.meta.review_by
+    line = subject.article.line_of("review_by")
+    if review_by is None:
+        line = line if line > 1 else subject.article.line_of("reviewed_on")
+        yield subject.warning(line, "no-review-date", "Aucune date de relecture : ajoutez « review_by: AAAA-MM-JJ ».")
+        return
+    if reviewed is not None and review_by < reviewed:
+        message = f"La relecture prévue ({review_by}) précède la dernière relecture ({reviewed}) : corrigez l'une des deux dates."
+        yield subject.warning(line, "review-dates-swapped", message)
+    if subject.article.is_overdue(subject.today):
+        message = f"L'article devait être relu avant le {review_by} : relisez-le, puis changez « reviewed_on » et « review_by »."
+        yield subject.warning(line, "review-overdue", message)
+
+
+def _long_lead(subject: _Subject) -> Iterator[Finding]:
+    length = subject.exceeds(subject.article.lead, LEAD_LIMIT_CHARS)
+    if length:
+        message = f"La réponse fait {length} caractères : ramenez-la à {LEAD_LIMIT_CHARS} et mettez le reste sous un titre."
+        yield subject.warning(subject.lead_line, "long-lead", message)
+
+
+_WE = r"(?:notre|nos|la\s+(?:mairie|ville|commune|métropole|collectivité))"
+_DISMISSIVE = re.compile(
+    rf"""\b(?:
+      pas\s+(?:de\s+|du\s+)?(?:notre|nos)\s+(?:compétences?|ressort|faute|responsabilité|domaine|problème|rôle|travail|fait)
+    | pas\s+(?:du\s+ressort|de\s+la\s+(?:compétence|responsabilité|faute))\s+de\s+{_WE}
+    | pas\s+de\s+la\s+faute\s+de\s+{_WE}
+    | hors\s+de\s+(?:notre|nos)\s+compétences?
+    | ne\s+(?:relève|dépend|dépendent|relèvent)\s+pas\s+de\s+(?:nous|notre|nos)
+    | {_WE}\s+n['’]est\s+pas\s+(?:compétente?|responsable)
+    | nous\s+ne\s+sommes\s+pas\s+(?:compétents?|compétentes?|responsables?|concernés?)
+    | nous\s+n['’]y\s+(?:sommes\s+pour\s+rien|pouvons\s+rien)
+    | nous\s+ne\s+pouvons\s+rien\s+(?:faire|y\s+faire|pour\s+vous)
+    | ne\s+nous\s+(?:concerne|regarde)\s+pas
+    | pas\s+à\s+nous\s+(?:de|d['’])
+    | (?:adressez[-\s]vous|voyez|allez\s+voir|renseignez[-\s]vous)\s+ailleurs
+    | débrouillez[-\s]vous
+    )\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# « Ne répondez jamais que ce n'est pas de notre ressort » is advice to agents, not an answer to a citizen.
+_ADVICE = re.compile(
+    r"\b(?:ne\s+(?:\w+\s+)?(?:dites|dire|écrivez|écrire|répondez|répondre)|n['’](?:écrivez|écrire|annoncez)|évite[rz]|sans\s+(?:dire|écrire)"
+    r"|jamais|plutôt\s+que|au\s+lieu\s+de)\b",
+    re.IGNORECASE,
+)
+
+
+def _dismissive(subject: _Subject) -> Iterator[Finding]:
+    for text in subject.texts:
+        for match in _DISMISSIVE.finditer(text.text):
+            if _is_quoted(text.text, match.start()) or _ADVICE.search(_sentence_before(text.text, match.start())):
+                continue
+            message = (
+                f"« {_one_line(match.group())} » renvoie la personne : dites plutôt qui peut l'aider, comment le joindre, "
+                "et proposez la première étape."
+            )
+            yield subject.warning(subject.line_at(text, match.start()), "dismissive", message)
+
+
+_CHANNEL_BOUND = re.compile(
+    r"""\b(?:
+      (?:re)?cliqu(?:ez|er|ant)
+    | ci[-‑](?:dessous|dessus|contre|joint(?:e?s?))
+    | ce\s+(?:courriel|mail|e[-‑]mail|mél|sms|texto)
+    | cet\s+(?:appel|e[-‑]mail)
+    )\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# « Ne cliquez pas », « cet appel à projets », « ce courriel frauduleux » speak of something else than the reply.
+_NOT_THE_REPLY_BEFORE = re.compile(r"(?:\b(?:ne|ni|sans|jamais|avant\s+de)|\b[nd]['’])\s*$", re.IGNORECASE)
+_NOT_THE_REPLY_AFTER = re.compile(r"\s+(?:à\s|aux\s|d['’]offres|frauduleux|suspect|douteux|malveillant|n['’]est\s+pas\s+de)", re.IGNORECASE)
+
+
+def _channel_bound(subject: _Subject) -> Iterator[Finding]:
+    lead, body = subject.article.lead, subject.texts[0]
+    for match in _CHANNEL_BOUND.finditer(lead):
+        before, after = lead[max(0, match.start() - 12) : match.start()], lead[match.end() : match.end() + 20]
+        is_click = "cliqu" in match.group().lower()
+        if (
+            _is_quoted(lead, match.start())
+            or (is_click and _NOT_THE_REPLY_BEFORE.search(before))
+            or (not is_click and _NOT_THE_REPLY_AFTER.match(after))
+        ):
+            continue
+        message = (
+            f"« {_one_line(match.group())} » ne se dit pas sur tous les canaux (téléphone, guichet, SMS) : dites-le sans viser l'écran."
+        )
+        yield subject.warning(subject.line_at(body, subject.lead_at + match.start()), "channel-bound", message)
+
+
+_PHONE_NUMBER = re.compile(r"(?<!\d)(?:0\d(?:[ .\u00a0\u202f]?\d\d){4}|3[ \u00a0\u202f]?\d[ \u00a0\u202f]?\d\d|11[2-9])(?!\d)")
+_NOT_DIGITAL = re.compile(
+    r"\bt[ée]l[ée]phon|\btél\.|\bappel(?:ez|er|le|ons|lera)\b|\b(?:guichet|accueil|comptoir|permanence|sur\s+place|par\s+courrier)"
+    r"|\b(?:en|à\s+la|à\s+votre)\s+mairie\b|\bà\s+l['’]hôtel\s+de\s+ville\b|\b(?:présentez|déplacez|rendez)-vous\b|\bvenez\b",
+    re.IGNORECASE,
+)
+_NOT_DIGITAL_FIELDS = (".phone", ".hours", ".address")
+
+
+def _only_digital(subject: _Subject) -> Iterator[Finding]:
+    for _, placeholder in subject.placeholders:
+        if placeholder.name.endswith(_NOT_DIGITAL_FIELDS) or _PHONE_NUMBER.search(subject.values.get(placeholder.name, "")):
+            return
+    if any(_NOT_DIGITAL.search(text.text) or _PHONE_NUMBER.search(text.text) for text in subject.texts):
+        return
+    message = "Aucune voie sans internet : ajoutez le téléphone ou le guichet, par exemple {{ service.phone }} et {{ service.hours }}."
+    yield subject.warning(subject.lead_line, "only-digital", message)
+
+
+# Words that everybody reads, Roman numerals and addresses are no acronyms to spell out.
+_EVERYDAY = frozenset({"SMS", "MMS", "PDF", "GPS", "DVD", "USB", "FAQ", "SOS", "SNCF", "TGV", "TVA", "RIB", "IBAN", "ADN", "HTML", "JPEG"})
+_CAPITALS = re.compile(r"https?://\S+|www\.\S+|\{\{.*?\}\}|\[\[[^\]\n|]*|`[^`\n]*`|\b([A-ZÀÂÇÉÈÊÎÔÙ]{3,})\b")
+_ROMAN = re.compile(r"[IVX]+")
+_SHOUTED_BEFORE = re.compile(r"\b[A-ZÀÂÇÉÈÊÎÔÙ]{2,}[ \u00a0]$")
+_SHOUTED_AFTER = re.compile(r"[ \u00a0][A-ZÀÂÇÉÈÊÎÔÙ]{2,}\b")
+_SMALL_WORDS = frozenset("a au aux d de des du dans e en et l la le les ou par pour s sans sur".split())
+
+
+def _acronyms(subject: _Subject) -> Iterator[Finding]:
+    seen: set[str] = set()
+    body, short = subject.texts[:2]
+    for text in (body, short, _Text("short", subject.article.title)):
+        for match in _CAPITALS.finditer(text.text):
+            acronym = match.group(1)
+            if not acronym or acronym in seen or acronym in _EVERYDAY or _ROMAN.fullmatch(acronym) or _is_shouted(text.text, match):
+                continue
+            seen.add(acronym)
+            if acronym in subject.index.explained_acronyms or _is_spelled_out(acronym, subject.article.source):
+                continue
+            line = subject.article.line_of("title") if text.text is subject.article.title else subject.line_at(text, match.start())
+            message = (
+                f"Le sigle « {acronym} » n'est expliqué nulle part : écrivez-le en toutes lettres la première fois, ou dans synonyms.yml."
+            )
+            yield subject.warning(line, "unexplained-acronym", message)
+
+
+def _is_shouted(text: str, match: re.Match[str]) -> bool:
+    """Tell capitals of emphasis (« NE PAS JETER ») from an acronym: they stand beside others."""
+    before = text[max(0, match.start() - 20) : match.start()]
+    return bool(_SHOUTED_BEFORE.search(before) or _SHOUTED_AFTER.match(text, match.end()))
+
+
+def _is_spelled_out(acronym: str, text: str) -> bool:
+    """Tell whether a text holds the words of an acronym: in brackets beside it, or words that begin with its letters."""
+    beside = rf"\b{acronym}\b[\s*_]*(?:\([^)\s]+\s[^)]+\)|[,:]\s+(?:c['’]est-à-dire|ou)\s)|\w\s+\(\s*{acronym}\s*[),;]"
+    return bool(re.search(beside, text)) or bool(_words_of(acronym).search(_folded_words(text)))
+
+
+@lru_cache(maxsize=1)
+def _folded_words(text: str) -> str:
+    """Words of a text, folded, small words left out; the cache serves the acronyms of one article."""
+    return " ".join(word for word in fold(text).split() if word not in _SMALL_WORDS)
+
+
+@lru_cache(maxsize=1024)
+def _words_of(acronym: str) -> re.Pattern[str]:
+    """Match words of which the acronym takes the first letter or letters: « PACS » is « PActe Civil de Solidarité »."""
+    letters = fold(acronym)
+    rest = "".join(f"(?:{letter}|[a-z0-9]* {letter})" for letter in letters[1:])
+    return re.compile(rf"\b(?!{letters}){letters[0]}{rest}")
+
+
+_LINK_IN_LEAD = re.compile(r"\[\[|\]\(|\]\[|<https?:|<a\s|https?://|\bwww\.", re.IGNORECASE)
+
+
+def _link_in_lead(subject: _Subject) -> Iterator[Finding]:
+    match = _LINK_IN_LEAD.search(subject.article.lead)
+    if match:
+        message = "La réponse contient un lien, qui ne se lit ni au téléphone ni au guichet : mettez-le sous un titre ou dans « see_also »."
+        yield subject.warning(subject.line_at(subject.texts[0], subject.lead_at + match.start()), "link-in-lead", message)
+
+
+def _is_quoted(text: str, offset: int) -> bool:
+    """Tell whether an offset is between quotation marks of its paragraph."""
+    before = text[max(0, text.rfind("\n\n", 0, offset)) : offset]
+    return before.rfind("«") > before.rfind("»") or before.rfind("“") > before.rfind("”") or before.count('"') % 2 == 1
+
+
+def _sentence_before(text: str, offset: int) -> str:
+    before = text[max(0, offset - 300) : offset]
+    return re.split(r"[.!?…]\s|\n\s*\n|\n\s*[-*]\s", before)[-1]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+Rule = Callable[[_Subject], Iterator[Finding]]
+_RULES: tuple[Rule, ...] = (
+    _invalid_slug,
+    _unknown_service,
+    _wrong_folder,
+    _no_lead,
+    _broken_links,
+    _aliases,
+    _unknown_channels,
+    _source_addresses,
+    _bad_placeholders,
+    _unfilled_placeholders,
+    _long_short,
+    _long_replies,
+    _few_questions,
+    _same_questions,
+    _same_title,
+    _no_source,
+    _review_dates,
+    _long_lead,
+    _dismissive,
+    _channel_bound,
+    _only_digital,
+    _acronyms,
+    _link_in_lead,
+)
+
+
+def _findings(subject: _Subject) -> Iterator[Finding]:
+    for rule in _RULES:
+        yield from rule(subject)
+
+
+__all__ = ["LEAD_LIMIT_CHARS", "MIN_QUESTIONS", "Finding", "check_article", "check_library", "fold"]

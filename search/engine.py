@@ -1,0 +1,354 @@
+"""A message → the articles that answer it, request by request; and a keyword query → articles.
+
+How a message travels: ``requests`` strips and cuts it → one encoding of all pieces → candidates from FAISS and from the words →
+exact signals of the candidates → ``fusion`` → ``confidence`` → pieces that ask the same thing are joined into one request.
+
+An engine is an immutable snapshot of a library and its index: safe to use from many threads, replaced whole when content changes.
+Messages are neither kept nor logged.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from kb.article import Article
+from kb.library import Library
+from search import confidence, fusion, text
+from search.confidence import Calibration, Level
+from search.embedder import Embedder, Vectors
+from search.fusion import Scores, Signals, Weights
+from search.index_store import Index
+from search.keyword_index import KeywordHits
+from search.passages import passages
+from search.requests import segments, strip_message
+
+Mode = Literal["hybrid", "keywords", "vectors"]
+
+MAX_MESSAGE_CHARS = 20_000
+# A message is read up to here: beyond, a mail is an attachment or a thread, and its request was asked before.
+MAX_READ_CHARS = 6_000
+_CANDIDATES = 48
+_NEAR_ROWS = 160
+# How much the best piece counts beside the whole message when both ask one thing.
+_PIECE_SHARE = 0.5
+# Under this confidence a match would only pad the list.
+SHOWN_FROM = 0.10
+
+
+@dataclass(frozen=True)
+class Match:
+    """An article found.
+
+    ``score`` orders matches within one result; ``confidence`` is the probability that it answers, 0 to 1; ``matched_on`` is the question or
+    passage of the article that came nearest; ``words`` are words of the message that the article holds, the telling ones first.
+    """
+
+    slug: str
+    score: float
+    confidence: float
+    level: Level
+    matched_on: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RequestMatches:
+    """One request of a message with what answers it, best first."""
+
+    text: str
+    answered: bool
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """What was found for a message.
+
+    ``matches`` covers the whole message, one entry an article, best first; ``advice`` is the internal article that tells an agent how to
+    handle such a message, never an answer; ``encode_ms`` is the part of ``took_ms`` that the model took. ``degraded`` says in French why search runs without vectors, or is ``None``.
+    """
+
+    mode: Mode
+    degraded: str | None
+    answered: bool
+    matches: tuple[Match, ...]
+    requests: tuple[RequestMatches, ...]
+    advice: Match | None
+    took_ms: float
+    encode_ms: float
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A piece of the message with the scores of all candidates."""
+
+    text: str
+    signals: Signals
+    scores: Scores
+    confidences: Scores
+
+    @property
+    def best(self) -> int:
+        return int(np.argmax(self.scores))
+
+
+class SearchEngine:
+    """Search over one snapshot.
+
+    Args:
+        library: the articles.
+        index: the index of these articles.
+        embedder: the model that the index was built with, or ``None``.
+        degraded: why there is no model, in French; ``None`` when there is one.
+        mode: ``hybrid``, or one of its halves for comparisons; without a model it is always ``keywords``.
+        today: the day on which reviews are late; today by default.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        index: Index,
+        embedder: Embedder | None,
+        *,
+        degraded: str | None = None,
+        mode: Mode = "hybrid",
+        today: dt.date | None = None,
+    ) -> None:
+        self.library = library
+        self.index = index
+        self.degraded = degraded
+        self.mode: Mode = "keywords" if embedder is None or index.vectors is None else mode
+        self._embedder = embedder if self.mode != "keywords" else None
+        self._weights, self.calibration = self._tuning()
+        self._today = today
+        self._passage_text = lru_cache(maxsize=10_000)(self._passage_text_of)
+
+    def _tuning(self) -> tuple[Weights, Calibration]:
+        if self.mode == "keywords":
+            return fusion.KEYWORDS, confidence.KEYWORDS
+        if self.mode == "vectors":
+            return Weights(words=0.0, coverage=0.0), confidence.HYBRID
+        return fusion.HYBRID, confidence.HYBRID
+
+    def match(self, message: str, *, limit: int = 5, service: str | None = None) -> MatchResult:
+        """Find the articles that answer a message.
+
+        Args:
+            message: as it was pasted; only its first ``MAX_READ_CHARS`` characters are read.
+            limit: how many articles at most.
+            service: key of the agent's own service, which gets a light preference.
+        """
+        started = time.perf_counter()
+        stripped = strip_message(message[:MAX_READ_CHARS])
+        cut = segments(stripped)
+        texts = [stripped] if len(cut) == 1 else [stripped, *cut]
+        if not self.index.numbers or not re.search(r"\w", stripped):
+            return self._result((), (RequestMatches(stripped, False, ()),), None, started, 0.0)
+        encoding = time.perf_counter()
+        vectors = self._encode(texts)
+        encode_ms = (time.perf_counter() - encoding) * 1000
+        documents, pieces = self._score(texts, vectors, service)
+        groups = self._groups(pieces)
+        requests = tuple(self._request(group, documents, vectors, pieces, limit) for group in groups)
+        return self._result(_interleaved(requests, limit), requests, None, started, encode_ms)
+
+    def search(
+        self, query: str, *, service: str | None = None, tag: str | None = None, audience: str | None = None, offset: int = 0, limit: int = 20
+    ) -> KeywordHits:
+        """Search articles by keywords; see ``KeywordIndex.search``."""
+        return self.index.keywords.search(query, service=service, tag=tag, audience=audience, offset=offset, limit=limit)
+
+    def _result(self, matches: tuple[Match, ...], requests: tuple[RequestMatches, ...], advice: Match | None, started: float, encode_ms: float) -> MatchResult:
+        return MatchResult(
+            mode=self.mode,
+            degraded=self.degraded,
+            answered=any(request.answered for request in requests),
+            matches=matches,
+            requests=requests,
+            advice=advice,
+            took_ms=(time.perf_counter() - started) * 1000,
+            encode_ms=encode_ms,
+        )
+
+    def _encode(self, texts: Sequence[str]) -> Vectors | None:
+        return self._embedder.encode_queries(texts) if self._embedder else None
+
+    def _score(self, texts: Sequence[str], vectors: Vectors | None, service: str | None) -> tuple[list[int], list[_Piece]]:
+        """Score, for each text, the candidates of all texts together."""
+        terms = [text.terms(one) for one in texts]
+        words = [self.index.terms.scores(one) for one in terms]
+        documents = self._candidates(words, vectors)
+        ask, body = self._cosines(documents, vectors, len(texts))
+        extra = self._priors(documents, service)
+        pieces = []
+        for number, one in enumerate(texts):
+            ceiling = self.index.terms.ceiling(terms[number])
+            scored = words[number][documents]
+            coverage = np.minimum(scored / ceiling, 1.0).astype(np.float32) if ceiling else np.zeros_like(scored)
+            signals = Signals(ask[number], body[number], scored, coverage)
+            scores = fusion.fuse(signals, self._weights) + extra
+            pieces.append(_Piece(one, signals, scores, confidence.confidences(signals, scores, self.calibration)))
+        return documents, pieces
+
+    def _candidates(self, words: Sequence[Scores], vectors: Vectors | None) -> list[int]:
+        found: set[int] = set()
+        if self.mode != "vectors":
+            for scores in words:
+                count = min(_CANDIDATES, len(scores))
+                top = np.argpartition(-scores, count - 1)[:count]
+                found.update(int(document) for document in top if scores[document] > 0)
+        if vectors is not None and self.index.vectors is not None:
+            rows = self.index.vectors.search(vectors, _NEAR_ROWS)
+            for near in rows:
+                nearest = dict.fromkeys(int(document) for document in self.index.row_documents[near[near >= 0]])
+                found.update([document for document in nearest if document >= 0][:_CANDIDATES])
+        if not found:
+            found.update(number for number in list(self.index.numbers.values())[:1])
+        return sorted(found)
+
+    def _cosines(self, documents: Sequence[int], vectors: Vectors | None, count: int) -> tuple[Vectors, Vectors]:
+        """Best exact cosines of each text with each candidate: ``ask`` and ``body`` of shape (texts, candidates)."""
+        ask = np.zeros((count, len(documents)), dtype=np.float32)
+        body = np.zeros_like(ask)
+        if vectors is None or self.index.vectors is None:
+            return ask, body
+        spans = [self.index.rows_of(document) for document in documents]
+        rows = np.concatenate(spans)
+        cosines = self.index.vectors.similarities(vectors, rows)
+        is_ask = self.index.row_asks[rows]
+        starts = np.cumsum([0, *(len(span) for span in spans[:-1])])
+        ask = np.maximum.reduceat(np.where(is_ask, cosines, -1.0), starts, axis=1).astype(np.float32)
+        body = np.maximum.reduceat(np.where(is_ask, -1.0, cosines), starts, axis=1).astype(np.float32)
+        # An article that is nothing but a title has no body to compare: its title stands for it.
+        return ask, np.where(body < -0.99, ask, body).astype(np.float32)
+
+    def _priors(self, documents: Sequence[int], service: str | None) -> Scores:
+        today = self._today or dt.datetime.now(tz=dt.UTC).date()
+        extra = np.zeros(len(documents), dtype=np.float32)
+        for position, document in enumerate(documents):
+            article = self._article(document)
+            if service and article.service == service:
+                extra[position] += self._weights.service
+            if article.is_overdue(today):
+                extra[position] -= self._weights.overdue
+        return extra
+
+    def _groups(self, pieces: Sequence[_Piece]) -> list[list[int]]:
+        """Decide which pieces ask the same thing: lists of piece numbers, 0 standing for the whole message.
+
+        A piece opens a new request when it is answered by an article that the request before it does not point to. Pieces that
+        nothing answers are context and stay with the request that they follow.
+        """
+        if len(pieces) == 1:
+            return [[0]]
+        groups: list[list[int]] = []
+        leaders: list[int] = []
+        for number in range(1, len(pieces)):
+            piece = pieces[number]
+            best = piece.best
+            if piece.confidences[best] < self.calibration.answered_from:
+                if groups:
+                    groups[-1].append(number)
+                else:
+                    groups.append([number])
+                    leaders.append(-1)
+                continue
+            if leaders and leaders[-1] == -1:
+                groups[-1].append(number)
+                leaders[-1] = number
+                continue
+            same = next((at for at, leader in enumerate(leaders) if self._same_request(pieces[leader], piece)), None)
+            if same is None:
+                groups.append([number])
+                leaders.append(number)
+            else:
+                groups[same].append(number)
+        if len(groups) == 1:
+            return [[0, *groups[0]]]
+        return groups
+
+    @staticmethod
+    def _same_request(one: _Piece, other: _Piece) -> bool:
+        """Tell whether two pieces point to one another's best article among their first two."""
+        first_of_one, first_of_other = np.argsort(-one.scores)[:2], np.argsort(-other.scores)[:2]
+        return bool(first_of_one[0] in first_of_other or first_of_other[0] in first_of_one)
+
+    def _request(self, group: Sequence[int], documents: Sequence[int], vectors: Vectors | None, pieces: Sequence[_Piece], limit: int) -> RequestMatches:
+        whole = group[0] == 0
+        parts = [pieces[number] for number in group if number or len(group) == 1]
+        if whole and len(group) > 1:
+            piece_scores = np.max([part.scores for part in parts], axis=0)
+            scores = (1 - _PIECE_SHARE) * pieces[0].scores + _PIECE_SHARE * piece_scores
+            confidences = np.maximum(pieces[0].confidences, np.max([part.confidences for part in parts], axis=0))
+        else:
+            scores = np.max([part.scores for part in parts], axis=0)
+            confidences = np.max([part.confidences for part in parts], axis=0)
+        asked = pieces[0].text if whole else " ".join(part.text for part in parts)
+        order = np.argsort(-scores, kind="stable")[:limit]
+        # The list is ordered by score; a confidence never rises down the list.
+        falling = np.minimum.accumulate(confidences[order])
+        words = _words_by_stem(asked)
+        queries = vectors[list(group)] if vectors is not None else None
+        matches = tuple(
+            Match(
+                slug=self.index.slugs[documents[position]],
+                score=float(scores[position]),
+                confidence=round(float(value), 4),
+                level=confidence.level(float(value), self.calibration),
+                matched_on=self._matched_on(documents[position], queries),
+                words=self._matched_words(documents[position], words),
+            )
+            for position, value in zip(order, falling, strict=True)
+        )
+        return RequestMatches(asked, bool(matches) and matches[0].level != "none", matches)
+
+    def _matched_on(self, document: int, queries: Vectors | None) -> str:
+        article = self._article(document)
+        if queries is None or self.index.vectors is None:
+            return article.title
+        rows = self.index.rows_of(document)
+        nearest = rows[int(np.argmax(self.index.vectors.similarities(queries, rows).max(axis=0)))]
+        return self._passage_text(article.slug, int(self.index.row_passages[nearest]))
+
+    def _passage_text_of(self, slug: str, position: int) -> str:
+        found = passages(self.library.articles[slug])
+        return found[position].text if position < len(found) else found[0].text
+
+    def _matched_words(self, document: int, words: dict[str, str]) -> tuple[str, ...]:
+        given = self.index.terms.contributions(list(words), document)
+        return tuple(words[stem] for stem in sorted(given, key=lambda stem: -given[stem])[:4])
+
+    def _article(self, document: int) -> Article:
+        return self.library.articles[self.index.slugs[document]]
+
+
+def _words_by_stem(message: str) -> dict[str, str]:
+    """Stem → the word of the message as it was written, the first one."""
+    found: dict[str, str] = {}
+    for word in re.findall(r"\w+", message):
+        for stem in text.terms(word):
+            found.setdefault(stem, word.lower())
+    return found
+
+
+def _interleaved(requests: Sequence[RequestMatches], limit: int) -> tuple[Match, ...]:
+    """Order the matches of several requests: the best of each, then the second of each, …; answered requests first."""
+    ordered = sorted(requests, key=lambda request: not request.answered)
+    found: dict[str, Match] = {}
+    for rank in range(max((len(request.matches) for request in ordered), default=0)):
+        for request in ordered:
+            if rank < len(request.matches):
+                match = request.matches[rank]
+                found.setdefault(match.slug, match)
+    return tuple(list(found.values())[:limit])
+
+
+__all__ = ["Match", "MatchResult", "Mode", "RequestMatches", "SearchEngine"]

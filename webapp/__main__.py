@@ -1,0 +1,31 @@
+"""``python -m webapp``: check the settings, build what is missing with a progress bar, then serve with gunicorn."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from webapp.settings import PROJECT, SettingsError, load_settings
+
+
+def main() -> int:
+    """Serve until stopped; returns an exit status."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    # In a process of its own, so that what building takes in memory is given back.
+    built = subprocess.run([sys.executable, "-m", "scripts.build_index"], cwd=PROJECT, check=False)
+    if built.returncode:
+        return built.returncode
+    address = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"La Bible : http://{address}:{settings.port}/  (Ctrl+C pour arrêter)", flush=True)
+    os.execv(  # noqa: S606
+        sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(PROJECT / "gunicorn.conf.py"), "webapp:create_app()"]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The one place that turns errors into HTTP: a page for people, ``application/problem+json`` (RFC 9457) for programs."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from flask import Flask, Response, jsonify, render_template, request
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from pydantic import BaseModel
+from werkzeug.exceptions import HTTPException
+
+from kb.errors import KbError, StoreError, UnknownChannel, UnknownSlug
+from search.errors import QueryError, SearchError
+
+log = logging.getLogger(__name__)
+
+# Our own errors → the status that they mean; the first class that matches wins.
+_STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (UnknownSlug, 404),
+    (UnknownChannel, 422),
+    (QueryError, 422),
+    (StoreError, 503),
+    (SearchError, 503),
+    (KbError, 422),
+)
+
+
+class Problem(BaseModel):
+    """An error as programs read it (RFC 9457). ``errors`` locates what was wrong in the request."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] | None = None
+
+
+def init_app(app: Flask) -> None:
+    """Register the handlers."""
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(CSRFError, _csrf_error)
+    for kind, status in _STATUS:
+        app.register_error_handler(kind, lambda error, status=status: error_response(status, str(error)))
+    app.register_error_handler(Exception, _unexpected)
+
+
+def error_response(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> Response:
+    """Make the response of an error: JSON under ``/api/`` and for health checks, a page elsewhere."""
+    title = HTTPStatus(status).phrase
+    if request.path.startswith("/api/"):
+        response = jsonify(Problem(title=title, status=status, detail=detail, errors=errors).model_dump(exclude_none=True))
+        response.content_type = "application/problem+json"
+    else:
+        response = Response(render_template("errors/error.html", status=status, heading=_heading(status), detail=detail))
+    response.status_code = status
+    return response
+
+
+def _heading(status: int) -> str:
+    return {
+        400: _("Demande incomprise"),
+        403: _("Accès refusé"),
+        404: _("Page introuvable"),
+        405: _("Action impossible"),
+        413: _("Message trop long"),
+        422: _("Demande à corriger"),
+        503: _("Service momentanément indisponible"),
+    }.get(status, _("Une erreur est survenue"))
+
+
+def _detail(error: HTTPException) -> str:
+    known = {
+        404: _("Cette adresse ne mène à rien. Vérifiez-la, ou cherchez l'article par ses mots."),
+        405: _("Cette adresse n'accepte pas cette méthode."),
+        413: _("Ce que vous envoyez dépasse 2 Mo. Gardez le passage qui contient la demande."),
+        415: _("Le corps de la requête doit être du JSON (Content-Type: application/json)."),
+    }
+    status = error.code or 500
+    if status in known:
+        return known[status]
+    return error.description or _("Réessayez ; si l'erreur revient, prévenez votre administrateur.")
+
+
+def _http_error(error: HTTPException) -> Response:
+    if error.response is not None:
+        return error.response  # type: ignore[return-value]
+    return error_response(error.code or 500, _detail(error))
+
+
+def _csrf_error(_error: CSRFError) -> Response:
+    return error_response(400, _("Le formulaire a expiré. Revenez en arrière, rechargez la page et renvoyez-le : votre texte y est encore."))
+
+
+def _unexpected(error: Exception) -> Response:
+    # The type and place only: an exception's message may quote what an agent pasted.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    log.error("unexpected %s at %s on %s %s", type(error).__name__, where, request.method, request.path)
+    return error_response(500, _("Une erreur inattendue est survenue. Réessayez ; si elle revient, prévenez votre administrateur."))

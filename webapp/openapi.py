@@ -1,0 +1,79 @@
+"""The OpenAPI 3.1 document of the API, its schemas taken from the models that the routes themselves use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from webapp.errors import Problem
+
+_REF = "#/components/schemas/{model}"
+
+
+def document(
+    match_request: type[BaseModel], match_response: type[BaseModel], search: type[BaseModel], articles: type[BaseModel], article: type[BaseModel]
+) -> dict[str, Any]:
+    """Build the document.
+
+    Args:
+        match_request: body of ``POST /match``.
+        match_response: its answer.
+        search: answer of ``GET /search``.
+        articles: answer of ``GET /articles``.
+        article: answer of ``GET /articles/{slug}``.
+    """
+    responses = (match_response, search, articles, article, Problem)
+    _, definitions = models_json_schema(
+        [(match_request, "validation"), *((model, "serialization") for model in responses)], ref_template=_REF
+    )
+    paging = [_parameter("limit", "How many at most", "integer"), _parameter("offset", "How many to skip", "integer")]
+    narrowing = [_parameter("service", "Key of a service", "string"), _parameter("audience", "public or internal", "string")]
+    match_operation = _operation("matchMessage", "Find the approved replies for a message", match_response, (413, 415, 422))
+    match_operation["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": _REF.format(model=match_request.__name__)}}},
+    }
+    query = {**_parameter("q", "Words, \"phrases\", AND / OR / NOT, title:word, word*", "string"), "required": True}
+    slug = {"name": "slug", "in": "path", "required": True, "schema": {"type": "string"}, "description": "Slug, or an old one"}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "La Bible",
+            "version": "1.0.0",
+            "description": "One approved answer for every channel. A message is never stored nor logged.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/api/v1"}],
+        "paths": {
+            "/match": {"post": match_operation},
+            "/search": {
+                "get": _operation(
+                    "searchArticles", "Search articles by keywords", search, (422,), [query, *narrowing, _parameter("tag", "A tag", "string"), *paging]
+                )
+            },
+            "/articles": {"get": _operation("listArticles", "List articles", articles, (), [*narrowing, *paging])},
+            "/articles/{slug}": {"get": _operation("getArticle", "Read one article", article, (404,), [slug])},
+        },
+        "components": {"schemas": definitions["$defs"]},
+    }
+
+
+def _parameter(name: str, description: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": {"type": kind}}
+
+
+def _operation(
+    identifier: str, summary: str, answer: type[BaseModel], errors: tuple[int, ...], parameters: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    problem = {"content": {"application/problem+json": {"schema": {"$ref": _REF.format(model=Problem.__name__)}}}}
+    answers: dict[str, Any] = {
+        "200": {"description": "OK", "content": {"application/json": {"schema": {"$ref": _REF.format(model=answer.__name__)}}}}
+    }
+    for status in errors:
+        answers[str(status)] = {"description": "See the problem's detail", **problem}
+    operation: dict[str, Any] = {"operationId": identifier, "summary": summary, "responses": answers}
+    if parameters:
+        operation["parameters"] = parameters
+    return operation

@@ -1,0 +1,100 @@
+"""Search and browse articles by keywords, and the page of one article as agents see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from markupsafe import Markup
+
+from kb import render, replies
+from kb.article import Article
+from kb.errors import StoreError
+from search import text
+from search.errors import QueryError
+from search.keyword_index import highlighted
+from webapp import views
+from webapp.state import bible
+
+blueprint = Blueprint("articles", __name__, url_prefix="/articles")
+
+PAGE_SIZE = 20
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A result of the article search; ``title`` and ``excerpt`` are (words, is_match) pairs."""
+
+    article: Article
+    title: list[tuple[str, bool]]
+    excerpt: list[tuple[str, bool]]
+
+
+@blueprint.get("/")
+def index() -> ResponseReturnValue:
+    """Browse by service, or search with ``?q=`` narrowed by ``service``, ``tag`` and ``audience``."""
+    state = bible()
+    query = request.args.get("q", "").strip()
+    service, tag = request.args.get("service") or None, request.args.get("tag") or None
+    audience = request.args.get("audience") or None
+    page = max(1, request.args.get("page", 1, type=int))
+    services = {key: state.context.service(key) for key in state.library.service_keys}
+    common = {"query": query, "service_key": service, "tag": tag, "audience": audience, "services": services, "page": page}
+    if not query and not tag:
+        keys = [service] if service in services else list(services)
+        groups = {key: [a for a in state.library.by_service(key) if audience in (None, a.meta.audience)] for key in keys}
+        counts = {key: len(state.library.by_service(key)) for key in services}
+        return render_template("articles/browse.html", groups=groups, counts=counts, problems=state.library.problems, **common)
+    try:
+        hits = state.engine.search(query or "*", service=service, tag=tag, audience=audience, offset=(page - 1) * PAGE_SIZE, limit=PAGE_SIZE)
+    except QueryError as error:
+        return render_template("articles/search.html", hits=None, results=[], error=str(error), **common), 422
+    results = [_hit(state.library.articles[slug], hits.terms) for slug in hits.slugs if slug in state.library.articles]
+    pages = -(-hits.total // PAGE_SIZE)
+    return render_template("articles/search.html", hits=hits, results=results, pages=pages, **common)
+
+
+def _hit(article: Article, stems: frozenset[str]) -> Hit:
+    words = text.plain(article.lead or article.details)
+    return Hit(article, highlighted(article.title, stems, whole=True), highlighted(words, stems))
+
+
+@blueprint.get("/<slug>")
+def show(slug: str) -> ResponseReturnValue:
+    """Show one article: page, replies on every channel, links, history. An old slug redirects."""
+    state = bible()
+    article = state.library.get(slug)
+    if article.slug != slug:
+        return redirect(url_for("articles.show", slug=article.slug), code=301)
+    url = state.public_url(article)
+    values = replies.values_for(article, state.context, url)
+
+    def resolve(target: str) -> tuple[str, str] | None:
+        found = state.library.articles.get(state.library.aliases.get(target, target))
+        return (found.title, url_for("articles.show", slug=found.slug)) if found else None
+
+    def page(markdown: str) -> Markup:
+        # `to_html` sanitises: the only place where a template gets HTML that it does not escape.
+        return Markup(render.to_html(render.fill(markdown, values).markdown, resolve))  # noqa: S704
+
+    known = state.library.articles
+    try:
+        history, history_error = state.history.history(article.path, limit=20), None
+    except StoreError as error:
+        history, history_error = [], str(error)
+    return render_template(
+        "articles/article.html",
+        article=article,
+        service=state.context.service(article.service),
+        lead=page(article.lead),
+        details=page(article.details),
+        replies={key: views.reply_for(state, article, key) for key in state.context.channels},
+        channels=state.context.channels,
+        links=[known[state.library.aliases.get(link, link)] for link in article.links if state.library.aliases.get(link, link) in known],
+        backlinks=[known[source] for source in state.library.backlinks.get(article.slug, ())],
+        history=history,
+        history_error=history_error,
+        public_url=url,
+        overdue=article.is_overdue(views.today()),
+    )

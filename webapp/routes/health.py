@@ -1,0 +1,30 @@
+"""Is the process alive, and can it answer: for supervisors and load balancers."""
+
+from __future__ import annotations
+
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+
+from webapp.state import bible
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+def healthz() -> ResponseReturnValue:
+    """Answer as long as the process runs."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+def readyz() -> ResponseReturnValue:
+    """Answer 200 once an index is loaded, and say what it is; problems in the content do not make the service unready."""
+    engine = bible().engine
+    return jsonify(
+        status="ready",
+        mode=engine.mode,
+        degraded=engine.degraded,
+        articles=len(engine.library.articles),
+        problems=len(engine.library.problems),
+        model=engine.index.meta.model,
+    )

@@ -1,0 +1,69 @@
+"""What protects every response: who may connect, a strict content policy, and nothing cached that may hold a message."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from flask import Flask, Response, abort, request, url_for
+
+from webapp.settings import is_loopback
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Add the checks before, and the headers after, every request."""
+    version = _static_version(Path(app.static_folder or ""))
+
+    @app.before_request
+    def refuse_other_machines() -> None:
+        # Without accounts everybody who connects is an agent: only this machine may, whatever address gunicorn was given.
+        if request.remote_addr and not is_loopback(request.remote_addr):
+            abort(403, "Ce service n'accepte que les connexions de cette machine tant qu'il n'y a pas de comptes.")
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if request.endpoint == "static":
+            # The address changes with the content, so the copy that a browser holds never goes stale.
+            response.cache_control.no_cache = None
+            response.cache_control.public = True
+            response.cache_control.max_age = 31_536_000 if request.args.get("v") == version else 0
+        else:
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    @app.template_global()
+    def static_url(filename: str) -> str:
+        return url_for("static", filename=filename, v=version)
+
+
+def _static_version(folder: Path) -> str:
+    digest = hashlib.blake2b(digest_size=6)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,57 @@
+"""What every route works on: the settings, the live engine and the history, held by the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from kb.article import Article
+from kb.facts import Context
+from kb.git_store import GitStore
+from kb.library import Library
+from search.engine import SearchEngine
+from search.live import LiveEngine
+from webapp.settings import Settings
+
+
+@dataclass(frozen=True)
+class Bible:
+    """The application's own objects."""
+
+    settings: Settings
+    live: LiveEngine
+    history: GitStore
+
+    @property
+    def engine(self) -> SearchEngine:
+        return self.live.engine
+
+    @property
+    def library(self) -> Library:
+        return self.live.engine.library
+
+    @property
+    def context(self) -> Context:
+        return self.library.context
+
+    def public_url(self, article: Article) -> str:
+        """Stable address of the article's public page; empty for an internal one, which has none."""
+        if not article.is_public:
+            return ""
+        base = self.settings.public_url or self.context.organisation.faq_url.rstrip("/")
+        return f"{base}/{article.slug}" if base else ""
+
+    def resolve_public(self, slug: str) -> tuple[str, str] | None:
+        """Title and public address of the article that ``[[slug]]`` points to, for texts that leave the house."""
+        article = self.library.articles.get(self.library.aliases.get(slug, slug))
+        if article is None or not article.is_public:
+            return None
+        url = self.public_url(article)
+        return (article.title, url) if url else None
+
+
+def bible() -> Bible:
+    """The objects of the current application."""
+    state: Bible = current_app.extensions["bible"]
+    return state

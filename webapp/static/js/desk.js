@@ -1,0 +1,129 @@
+// The reply desk: results appear in place, and everything that an agent does all day is one key away.
+import { isTyping, toast } from "./app.js";
+import { copyReply } from "./copy.js";
+
+const form = document.getElementById("desk");
+const message = document.getElementById("message");
+const results = document.getElementById("results");
+const count = document.getElementById("message-count");
+const words = form.dataset;
+const maxChars = Number(words.maxChars);
+let pending;
+let timer;
+
+function updateCount() {
+  const length = message.value.length;
+  count.textContent = length > maxChars / 2 ? `${length.toLocaleString("fr")} / ${maxChars.toLocaleString("fr")}` : "";
+  count.classList.toggle("over", length > maxChars);
+}
+
+function notice(text) {
+  const line = document.createElement("p");
+  line.className = "notice error";
+  line.setAttribute("role", "alert");
+  line.textContent = text;
+  results.replaceChildren(line);
+}
+
+async function find() {
+  clearTimeout(timer);
+  if (message.value.length > maxChars) { notice(words.tooLong); return; }
+  pending?.abort();
+  pending = new AbortController();
+  results.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(form.action, {
+      method: "POST",
+      body: new FormData(form),
+      headers: { "X-Bible-Fragment": "1" },
+      signal: pending.signal,
+    });
+    const isResults = answer.ok || answer.status === 413;
+    if (!isResults) throw new Error(String(answer.status));
+    results.innerHTML = await answer.text();
+    results.scrollTop = 0;
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    notice(words.failed);
+  }
+  results.setAttribute("aria-busy", "false");
+}
+
+function soon(delay = 350) {
+  clearTimeout(timer);
+  if (message.value.trim()) timer = setTimeout(find, delay);
+}
+
+function copy(card) {
+  if (Number(card.dataset.missing) > 0) {
+    card.querySelector(".copy-anyway").hidden = false;
+    card.querySelector("[data-fill]")?.focus();
+    toast(words.fillFirst, "error");
+    return;
+  }
+  copyReply(card, words);
+}
+
+form.addEventListener("submit", (event) => { event.preventDefault(); find(); });
+message.addEventListener("input", () => { updateCount(); });
+message.addEventListener("paste", () => soon(0));
+message.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); find(); }
+});
+form.addEventListener("change", (event) => {
+  if (event.target.name === "channel" || event.target.name === "service") soon(0);
+});
+document.getElementById("personalise").addEventListener("input", (event) => {
+  if (event.target.matches("input")) soon();
+});
+document.getElementById("clear").addEventListener("click", () => {
+  form.querySelectorAll("#personalise input").forEach((field) => { field.value = ""; });
+  message.value = "";
+  updateCount();
+  location.assign(`${form.action}?channel=${encodeURIComponent(new FormData(form).get("channel"))}`);
+});
+
+results.addEventListener("click", (event) => {
+  const example = event.target.closest(".example");
+  if (example) {
+    message.value = example.textContent;
+    updateCount();
+    find();
+    return;
+  }
+  const card = event.target.closest(".card");
+  const button = event.target.closest("button");
+  if (!card || !button) return;
+  if (button.classList.contains("copy")) copy(card);
+  else if (button.classList.contains("copy-anyway")) copyReply(card, words);
+  else if (button.classList.contains("unfold")) {
+    const isOpen = !card.querySelector(".reply").classList.toggle("clamp");
+    button.setAttribute("aria-expanded", String(isOpen));
+  } else if (button.classList.contains("wrong") || button.classList.contains("restore")) {
+    const isDismissed = button.classList.contains("wrong");
+    card.classList.toggle("is-dismissed", isDismissed);
+    card.querySelector(".dismissed").hidden = !isDismissed;
+    if (isDismissed) {
+      const next = card.nextElementSibling;
+      next?.querySelector(".reply.clamp")?.classList.remove("clamp");
+    }
+  }
+});
+
+// What is filled on a card goes to the form's own field, so that every reply of the message gets it.
+results.addEventListener("change", (event) => {
+  const name = event.target.dataset?.fill;
+  if (!name) return;
+  form.elements[name].value = event.target.value;
+  find();
+});
+
+document.addEventListener("keydown", (event) => {
+  const number = Number(event.code.match(/^(?:Digit|Numpad)([1-3])$/)?.[1]);
+  if (!number || event.ctrlKey || event.metaKey) return;
+  if (!event.altKey && (isTyping(event.target) || document.querySelector("dialog[open]"))) return;
+  const card = results.querySelector(`.card[data-number="${number}"]`);
+  if (card) { event.preventDefault(); copy(card); }
+});
+
+updateCount();

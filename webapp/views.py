@@ -1,0 +1,158 @@
+"""What the desk and the API show of a match: articles with their reply on a channel, ready for a template or for JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import Flask
+from flask_babel import format_date
+from flask_babel import gettext as _
+
+from kb import render, replies
+from kb.article import Article
+from kb.facts import Channel, Service
+from kb.replies import Reply
+from search.confidence import Level
+from search.engine import SHOWN_FROM, Match, MatchResult, RequestMatches
+from webapp.state import Bible, bible
+
+GENERAL_CONTACT = "relation-usagers"
+CARDS_PER_REQUEST = 3
+
+
+@dataclass(frozen=True)
+class Card:
+    """An article found, with the reply to copy. ``number`` is the key that copies it, from 1 on over the whole page."""
+
+    number: int
+    match: Match
+    article: Article
+    service: Service
+    reply: Reply
+    public_url: str
+    overdue: bool
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """One request of the message: ``cards`` answer it; ``near`` are weaker articles, shown only on demand; ``contact`` is who to ask."""
+
+    text: str
+    answered: bool
+    cards: tuple[Card, ...]
+    near: tuple[Article, ...]
+    contact: Service
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything the desk shows for a message."""
+
+    result: MatchResult
+    channel: Channel
+    requests: tuple[RequestView, ...]
+    advice: Card | None
+    missing: tuple[str, ...]
+
+
+def build_results(message: str, channel_key: str, filled: Mapping[str, str], service: str | None = None, limit: int = 5) -> Results:
+    """Match a message and render the replies.
+
+    Args:
+        message: as it was pasted.
+        channel_key: key of a channel.
+        filled: placeholder name → what the agent typed.
+        service: the agent's own service.
+        limit: how many articles at most.
+
+    Raises:
+        UnknownChannel: there is no such channel.
+    """
+    state = bible()
+    channel = replies.channel(state.context, channel_key)
+    result = state.engine.match(message, limit=max(limit, CARDS_PER_REQUEST), service=service)
+    requests = []
+    number = 0
+    for request in result.requests:
+        view = _request_view(state, request, channel_key, filled, number)
+        number += len(view.cards)
+        requests.append(view)
+    advice = _card(state, 0, result.advice, channel_key, filled) if result.advice else None
+    cards = [card for request in requests for card in request.cards] + ([advice] if advice else [])
+    missing = tuple(dict.fromkeys(name for card in cards for name in card.reply.missing))
+    return Results(result, channel, tuple(requests), advice, missing)
+
+
+def _request_view(state: Bible, request: RequestMatches, channel: str, filled: Mapping[str, str], number: int) -> RequestView:
+    shown = [match for match in request.matches if match.confidence >= SHOWN_FROM] if request.answered else []
+    cards = tuple(_card(state, number + rank, match, channel, filled) for rank, match in enumerate(shown[:CARDS_PER_REQUEST], start=1))
+    near = tuple(state.library.articles[match.slug] for match in request.matches[:CARDS_PER_REQUEST]) if not request.answered else ()
+    return RequestView(request.text, request.answered, cards, near, contact_for(state, request))
+
+
+def _card(state: Bible, number: int, match: Match, channel: str, filled: Mapping[str, str]) -> Card:
+    article = state.library.articles[match.slug]
+    return Card(
+        number=number,
+        match=match,
+        article=article,
+        service=state.context.service(article.service),
+        reply=reply_for(state, article, channel, filled),
+        public_url=state.public_url(article),
+        overdue=article.is_overdue(today()),
+    )
+
+
+def reply_for(state: Bible, article: Article, channel: str, filled: Mapping[str, str] | None = None) -> Reply:
+    """Render the reply of an article on a channel, links going to public pages."""
+    return replies.render_reply(article, channel, state.context, state.public_url(article), filled, state.resolve_public)
+
+
+def contact_for(state: Bible, request: RequestMatches) -> Service:
+    """Who to ask when nothing answers: the service whose articles came nearest, when two of the first three agree; else the general desk."""
+    owners = [state.library.articles[match.slug].service for match in request.matches[:3] if match.confidence >= SHOWN_FROM / 2]
+    agreed = next((owner for owner in owners if owners.count(owner) >= 2), GENERAL_CONTACT)
+    return state.context.service(agreed if agreed in state.context.services else "")
+
+
+def today() -> dt.date:
+    """The day, as review dates count it."""
+    return dt.datetime.now().astimezone().date()
+
+
+def init_app(app: Flask) -> None:
+    """Give templates the words that depend on the language."""
+
+    @app.context_processor
+    def common() -> dict[str, object]:
+        state = bible()
+        return {"organisation": state.context.organisation, "degraded": state.engine.degraded, "today": today()}
+
+    @app.template_filter()
+    def level_label(level: Level) -> str:
+        return {"sure": _("Sûre"), "check": _("À vérifier"), "none": _("Peu probable")}[level]
+
+    @app.template_filter()
+    def percent(value: float) -> str:
+        # A probability is an estimate: 99 % at most, so that nobody reads certainty in it.
+        return f"{min(round(value * 100), 99)} %"
+
+    @app.template_filter()
+    def day(value: dt.date | None) -> str:
+        return format_date(value, "d MMM yyyy") if value else ""
+
+    @app.template_filter()
+    def placeholder_label(name: str) -> str:
+        labels = {
+            "citizen.name": _("nom de la personne"),
+            "citizen.first_name": _("prénom"),
+            "citizen.last_name": _("nom de famille"),
+            "request.reference": _("numéro de dossier"),
+            "request.date": _("date de la demande"),
+            "agent.name": _("votre nom"),
+        }
+        return labels.get(name, name)
+
+    app.jinja_env.globals["FILLED_BY_AGENT"] = tuple(render.FILLED_BY_AGENT)
