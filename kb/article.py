@@ -273,8 +273,8 @@ def _explain(kind: str, message: str) -> str:
     """Say in French what pydantic found wrong with a value."""
     return {
         "missing": "cette clé est obligatoire.",
-        "string_too_short": "la valeur est vide.",
-        "string_too_long": "la valeur est trop longue.",
+        "too_short": "la valeur est vide.",
+        "too_long": "la valeur est trop longue.",
         "literal_error": "cette valeur n'est pas dans la liste (audience : public, internal ; kind : answer, advice).",
         "string_type": "la valeur doit être un texte.",
         "tuple_type": "la valeur doit être une liste.",

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import cached_property, lru_cache
+from functools import cached_property, partial
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import yaml
 
-from kb import paths, render, replies
+from kb import paths, render, replies, wording
 from kb.article import SHORT_LIMIT_CHARS, WIKI_LINK, Article
 from kb.errors import TemplateError
 from kb.facts import Channel
@@ -28,8 +27,10 @@ from kb.library import Library
 
 MIN_QUESTIONS = 4
 LEAD_LIMIT_CHARS = 900
+MANY_ARTICLES = 1000
 
 Severity = Literal["error", "warning"]
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, order=True)
@@ -89,12 +90,12 @@ class _Index:
     @cached_property
     def questions(self) -> Mapping[str, list[str]]:
         """Folded question → slugs of the articles that have it."""
-        return _grouped((fold(question), slug) for slug, item in self.library.articles.items() for question in item.meta.questions)
+        return _grouped((wording.fold(question), slug) for slug, item in self.library.articles.items() for question in item.meta.questions)
 
     @cached_property
     def titles(self) -> Mapping[str, list[str]]:
         """Folded title → slugs."""
-        return _grouped((fold(item.title), slug) for slug, item in self.library.articles.items())
+        return _grouped((wording.fold(item.title), slug) for slug, item in self.library.articles.items())
 
     @cached_property
     def aliases(self) -> Mapping[str, list[str]]:
@@ -109,15 +110,17 @@ class _Index:
 
     @cached_property
     def _slugs_by_start(self) -> Mapping[str, list[str]]:
-        return _grouped((word[:3], slug) for slug in (*self.library.articles, *self.library.aliases) for word in slug.split("-"))
+        return _grouped((word[:3], slug) for slug in self.library.articles for word in slug.split("-"))
 
     def suggest(self, slug: str) -> str:
         """Say which slug was probably meant, as the end of a sentence; empty when none is near."""
         if slug not in self._suggestions:
-            # Slugs that share the start of a word: comparing with thousands of them, for each link, would take minutes.
-            words = paths.slugify(slug).split("-")
-            near = dict.fromkeys(other for word in words for other in self._slugs_by_start.get(word[:3], ()))
-            found = get_close_matches(paths.slugify(slug), near, n=1)
+            wanted = paths.slugify(slug)
+            near = list(self.library.articles)
+            if len(near) > MANY_ARTICLES:
+                # Only slugs that share the start of a word: comparing with thousands of them, for each link, takes minutes.
+                near = list(dict.fromkeys(other for word in wanted.split("-") for other in self._slugs_by_start.get(word[:3], ())))
+            found = get_close_matches(wanted, near, n=1)
             self._suggestions[slug] = f" Vouliez-vous dire « {found[0]} » ?" if found else ""
         return self._suggestions[slug]
 
@@ -137,7 +140,7 @@ class _Index:
 class _Text:
     """A text of an article where placeholders may stand; only the body's lines are known one by one."""
 
-    key: Literal["body", "short", "channels"]
+    key: Literal["body", "short", "title", "channels"]
     text: str
     channel: str = ""
 
@@ -173,7 +176,7 @@ class _Subject:
         found = []
         for text in self.texts:
             try:
-                found += [(text, placeholder) for placeholder in render.placeholders(text.text)]
+                found += [(text, placeholder) for placeholder in _placeholders(text.text)]
             except TemplateError:
                 continue
         return tuple(found)
@@ -191,11 +194,15 @@ class _Subject:
         """Line in the file of a 1-based line of a text."""
         if text.key == "body":
             return self.article.line_of_body() + line - 1
-        return _item_line(self.article, "channels", text.channel) if text.key == "channels" else self.article.line_of("short")
+        return _item_line(self.article, "channels", text.channel) if text.key == "channels" else self.article.line_of(text.key)
 
     def line_at(self, text: _Text, offset: int) -> int:
         """Line in the file of a character of a text."""
         return self.line_in(text, text.text.count("\n", 0, offset) + 1)
+
+    def line_in_lead(self, offset: int) -> int:
+        """Line in the file of a character of the lead."""
+        return self.article.line_of_body(self.lead_at + offset)
 
     def longest(self, text: str) -> int | None:
         """Characters that the plain text cannot exceed, or ``None`` when only rendering tells.
@@ -203,9 +210,10 @@ class _Subject:
         Rendering an article on every channel takes some five milliseconds; most are far below the limits.
         """
         filled = _PLACEHOLDER.sub(self._value_of, text)
-        if re.search(r"[\[<|{]|^\s*\d+[.)]", filled, re.MULTILINE):
+        if re.search(r"[\[<|{\t]|^\s*\d+[.)]", filled, re.MULTILINE):
             return None
-        return len(filled)
+        # A list right under its sentence gets a blank line.
+        return len(filled) + filled.count("\n")
 
     def _value_of(self, match: re.Match[str]) -> str:
         name, double, single = match.groups()
@@ -228,14 +236,25 @@ class _Subject:
         return length if length > limit_chars else 0
 
 
-_PLACEHOLDER = re.compile(r"""\{\{\s*([\w.]+)\s*(?:\|\s*fallback\(\s*(?:"([^"]*)"|'([^']*)')\s*\)\s*)?\}\}""")
+_PLACEHOLDER = re.compile(r"""(?<!\{)\{\{\s*([\w.]+)\s*(?:\|\s*fallback\(\s*(?:"([^"]*)"|'([^']*)')\s*\)\s*)?\}\}""")
 
 
-def fold(text: str) -> str:
-    """Fold a text for comparison: no case, accents or punctuation, single spaces."""
-    plain = text.casefold().replace("œ", "oe").replace("æ", "ae")
-    letters = "".join(character for character in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(character))
-    return " ".join(re.findall(r"[^\W_]+", letters))
+def _placeholders(text: str) -> list[render.Placeholder]:
+    """List the placeholders of a text as ``render.placeholders`` does, which parses each one once for all the articles.
+
+    Raises:
+        TemplateError: one of them is not allowed.
+    """
+    if re.search(r"\{[{%#]", _PLACEHOLDER.sub(" ", text)):
+        return list(render.placeholders(text))
+    found = []
+    for match in _PLACEHOLDER.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        try:
+            found += [replace(placeholder, line=line) for placeholder in render.placeholders(match.group())]
+        except TemplateError as error:
+            raise TemplateError(str(error), line) from error
+    return found
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
@@ -251,7 +270,7 @@ def _item_line(article: Article, key: str, item: int | str) -> int:
     head = article.source[: len(article.source) - len(article.body)].rstrip()
     start = head.find("\n") + 1
     front = head[start : head.rfind("\n") + 1]
-    root = yaml.compose(front, yaml.SafeLoader)
+    root = yaml.compose(front, _SafeLoader)
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     value = next((node for name, node in reversed(pairs) if name.value == key), None)
     found = None
@@ -307,48 +326,46 @@ def _no_lead(subject: _Subject) -> Iterator[Finding]:
         yield subject.error(subject.article.line_of_body(subject.lead_at), "no-lead", message)
 
 
-@dataclass(frozen=True)
-class _Link:
-    """A link to another article, and where it stands: an item of ``see_also`` or an offset of the body."""
-
-    slug: str
-    item: int | None = None
-    offset: int = 0
-
-    def line(self, article: Article) -> int:
-        return article.line_of_body(self.offset) if self.item is None else _item_line(article, "see_also", self.item)
-
-
-def _links(article: Article) -> Iterator[_Link]:
-    for position, slug in enumerate(article.meta.see_also):
-        yield _Link(slug, item=position)
-    for match in WIKI_LINK.finditer(article.body):
-        yield _Link(match.group(1), offset=match.start())
+def _links(subject: _Subject) -> Iterator[tuple[str, Callable[[], int]]]:
+    """Yield the slug of each link and what finds its line, which is only worth the work when something is wrong with it."""
+    for position, slug in enumerate(subject.meta.see_also):
+        yield slug, partial(_item_line, subject.article, "see_also", position)
+    for text in subject.texts:
+        for match in WIKI_LINK.finditer(text.text):
+            yield match.group(1), partial(subject.line_at, text, match.start())
 
 
 def _broken_links(subject: _Subject) -> Iterator[Finding]:
     library, article = subject.index.library, subject.article
-    for link in _links(article):
-        target = library.articles.get(library.aliases.get(link.slug, link.slug))
-        if target is None and link.slug != article.slug:
-            message = f"Aucun article ne s'appelle « {link.slug} » : corrigez ou retirez le lien.{subject.index.suggest(link.slug)}"
-            yield subject.error(link.line(article), "broken-link", message)
+    for slug, line in _links(subject):
+        target = library.articles.get(library.aliases.get(slug, slug))
+        if target is None and slug != article.slug:
+            message = f"Aucun article ne s'appelle « {slug} » : corrigez ou retirez le lien.{subject.index.suggest(slug)}"
+            yield subject.error(line(), "broken-link", message)
         elif target is not None and article.is_public and not target.is_public:
-            message = (
-                f"« {link.slug} » est réservé aux agents, et cet article est public : retirez le lien ou rendez « {link.slug} » public."
-            )
-            yield subject.error(link.line(article), "link-to-internal", message)
+            message = f"« {slug} » est réservé aux agents, et cet article est public : retirez le lien ou rendez « {slug} » public."
+            yield subject.error(line(), "link-to-internal", message)
+
+
+def _malformed_links(subject: _Subject) -> Iterator[Finding]:
+    for text in subject.texts:
+        if "[[" in text.text:
+            # Blanks of the same length, so that offsets stay right.
+            rest = WIKI_LINK.sub(lambda match: " " * len(match.group()), text.text)
+            for match in re.finditer(r"\[\[", rest):
+                message = "Ce lien s'afficherait tel quel : écrivez [[nom-de-l-article]] ou [[nom-de-l-article|texte]], sans « # »."
+                yield subject.error(subject.line_at(text, match.start()), "malformed-link", message)
 
 
 def _aliases(subject: _Subject) -> Iterator[Finding]:
-    article, counts = subject.article, Counter(subject.meta.aliases)
+    article = subject.article
     for position, alias in enumerate(subject.meta.aliases):
         others = [slug for slug in subject.index.aliases.get(alias, ()) if slug != article.slug]
         if alias == article.slug or alias in subject.index.library.articles:
             reason = f"L'ancien nom « {alias} » est celui d'un article qui existe : retirez-le de « aliases »."
         elif others:
             reason = f"L'ancien nom « {alias} » est déjà pris par « {others[0]} » : ne le gardez que dans l'un des deux articles."
-        elif counts[alias] > 1 and alias in subject.meta.aliases[:position]:
+        elif alias in subject.meta.aliases[:position]:
             reason = f"L'ancien nom « {alias} » est écrit deux fois : retirez-en un."
         else:
             continue
@@ -382,7 +399,7 @@ def _bad_placeholders(subject: _Subject) -> Iterator[Finding]:
     # The library leaves such an article out and says so; a draft is checked before it is in a library.
     for text in subject.texts:
         try:
-            render.placeholders(text.text)
+            _placeholders(text.text)
         except TemplateError as error:
             yield subject.error(subject.line_in(text, error.line), "bad-placeholder", f"{error} Corrigez la variable.")
 
@@ -484,7 +501,7 @@ def _few_questions(subject: _Subject) -> Iterator[Finding]:
 def _same_questions(subject: _Subject) -> Iterator[Finding]:
     seen: set[str] = set()
     for position, question in enumerate(subject.meta.questions):
-        folded = fold(question)
+        folded = wording.fold(question)
         others = [slug for slug in subject.index.questions.get(folded, ()) if slug != subject.article.slug]
         if others:
             message = f"« {question[:80]} » est aussi une question de « {others[0]} » : gardez-la dans l'article qui y répond le mieux."
@@ -497,7 +514,7 @@ def _same_questions(subject: _Subject) -> Iterator[Finding]:
 
 
 def _same_title(subject: _Subject) -> Iterator[Finding]:
-    others = [slug for slug in subject.index.titles.get(fold(subject.article.title), ()) if slug != subject.article.slug]
+    others = [slug for slug in subject.index.titles.get(wording.fold(subject.article.title), ()) if slug != subject.article.slug]
     if others:
         message = f"L'article « {others[0]} » a le même titre : précisez l'un des deux, ou réunissez-les."
         yield subject.warning(subject.article.line_of("title"), "same-title", message)
@@ -531,38 +548,9 @@ def _long_lead(subject: _Subject) -> Iterator[Finding]:
         yield subject.warning(subject.lead_line, "long-lead", message)
 
 
-_WE = r"(?:notre|nos|la\s+(?:mairie|ville|commune|métropole|collectivité))"
-_DISMISSIVE = re.compile(
-    rf"""\b(?:
-      pas\s+(?:de\s+|du\s+)?(?:notre|nos)\s+(?:compétences?|ressort|faute|responsabilité|domaine|problème|rôle|travail|fait)
-    | pas\s+(?:du\s+ressort|de\s+la\s+(?:compétence|responsabilité|faute))\s+de\s+{_WE}
-    | pas\s+de\s+la\s+faute\s+de\s+{_WE}
-    | hors\s+de\s+(?:notre|nos)\s+compétences?
-    | ne\s+(?:relève|dépend|dépendent|relèvent)\s+pas\s+de\s+(?:nous|notre|nos)
-    | {_WE}\s+n['’]est\s+pas\s+(?:compétente?|responsable)
-    | nous\s+ne\s+sommes\s+pas\s+(?:compétents?|compétentes?|responsables?|concernés?)
-    | nous\s+n['’]y\s+(?:sommes\s+pour\s+rien|pouvons\s+rien)
-    | nous\s+ne\s+pouvons\s+rien\s+(?:faire|y\s+faire|pour\s+vous)
-    | ne\s+nous\s+(?:concerne|regarde)\s+pas
-    | pas\s+à\s+nous\s+(?:de|d['’])
-    | (?:adressez[-\s]vous|voyez|allez\s+voir|renseignez[-\s]vous)\s+ailleurs
-    | débrouillez[-\s]vous
-    )\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-# « Ne répondez jamais que ce n'est pas de notre ressort » is advice to agents, not an answer to a citizen.
-_ADVICE = re.compile(
-    r"\b(?:ne\s+(?:\w+\s+)?(?:dites|dire|écrivez|écrire|répondez|répondre)|n['’](?:écrivez|écrire|annoncez)|évite[rz]|sans\s+(?:dire|écrire)"
-    r"|jamais|plutôt\s+que|au\s+lieu\s+de)\b",
-    re.IGNORECASE,
-)
-
-
 def _dismissive(subject: _Subject) -> Iterator[Finding]:
     for text in subject.texts:
-        for match in _DISMISSIVE.finditer(text.text):
-            if _is_quoted(text.text, match.start()) or _ADVICE.search(_sentence_before(text.text, match.start())):
-                continue
+        for match in wording.dismissive(text.text):
             message = (
                 f"« {_one_line(match.group())} » renvoie la personne : dites plutôt qui peut l'aider, comment le joindre, "
                 "et proposez la première étape."
@@ -570,128 +558,46 @@ def _dismissive(subject: _Subject) -> Iterator[Finding]:
             yield subject.warning(subject.line_at(text, match.start()), "dismissive", message)
 
 
-_CHANNEL_BOUND = re.compile(
-    r"""\b(?:
-      (?:re)?cliqu(?:ez|er|ant)
-    | ci[-‑](?:dessous|dessus|contre|joint(?:e?s?))
-    | ce\s+(?:courriel|mail|e[-‑]mail|mél|sms|texto)
-    | cet\s+(?:appel|e[-‑]mail)
-    )\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-# « Ne cliquez pas », « cet appel à projets », « ce courriel frauduleux » speak of something else than the reply.
-_NOT_THE_REPLY_BEFORE = re.compile(r"(?:\b(?:ne|ni|sans|jamais|avant\s+de)|\b[nd]['’])\s*$", re.IGNORECASE)
-_NOT_THE_REPLY_AFTER = re.compile(r"\s+(?:à\s|aux\s|d['’]offres|frauduleux|suspect|douteux|malveillant|n['’]est\s+pas\s+de)", re.IGNORECASE)
-
-
 def _channel_bound(subject: _Subject) -> Iterator[Finding]:
-    lead, body = subject.article.lead, subject.texts[0]
-    for match in _CHANNEL_BOUND.finditer(lead):
-        before, after = lead[max(0, match.start() - 12) : match.start()], lead[match.end() : match.end() + 20]
-        is_click = "cliqu" in match.group().lower()
-        if (
-            _is_quoted(lead, match.start())
-            or (is_click and _NOT_THE_REPLY_BEFORE.search(before))
-            or (not is_click and _NOT_THE_REPLY_AFTER.match(after))
-        ):
-            continue
-        message = (
-            f"« {_one_line(match.group())} » ne se dit pas sur tous les canaux (téléphone, guichet, SMS) : dites-le sans viser l'écran."
-        )
-        yield subject.warning(subject.line_at(body, subject.lead_at + match.start()), "channel-bound", message)
+    for match in wording.channel_bound(subject.article.lead):
+        words = _one_line(match.group())
+        message = f"« {words} » ne se dit pas sur tous les canaux (téléphone, guichet, SMS) : dites-le sans viser l'écran."
+        yield subject.warning(subject.line_in_lead(match.start()), "channel-bound", message)
 
 
-_PHONE_NUMBER = re.compile(r"(?<!\d)(?:0\d(?:[ .\u00a0\u202f]?\d\d){4}|3[ \u00a0\u202f]?\d[ \u00a0\u202f]?\d\d|11[2-9])(?!\d)")
-_NOT_DIGITAL = re.compile(
-    r"\bt[ée]l[ée]phon|\btél\.|\bappel(?:ez|er|le|ons|lera)\b|\b(?:guichet|accueil|comptoir|permanence|sur\s+place|par\s+courrier)"
-    r"|\b(?:en|à\s+la|à\s+votre)\s+mairie\b|\bà\s+l['’]hôtel\s+de\s+ville\b|\b(?:présentez|déplacez|rendez)-vous\b|\bvenez\b",
-    re.IGNORECASE,
-)
 _NOT_DIGITAL_FIELDS = (".phone", ".hours", ".address")
 
 
 def _only_digital(subject: _Subject) -> Iterator[Finding]:
     for _, placeholder in subject.placeholders:
-        if placeholder.name.endswith(_NOT_DIGITAL_FIELDS) or _PHONE_NUMBER.search(subject.values.get(placeholder.name, "")):
+        if placeholder.name.endswith(_NOT_DIGITAL_FIELDS) or wording.has_phone_number(subject.values.get(placeholder.name, "")):
             return
-    if any(_NOT_DIGITAL.search(text.text) or _PHONE_NUMBER.search(text.text) for text in subject.texts):
-        return
-    message = "Aucune voie sans internet : ajoutez le téléphone ou le guichet, par exemple {{ service.phone }} et {{ service.hours }}."
-    yield subject.warning(subject.lead_line, "only-digital", message)
-
-
-# Words that everybody reads, Roman numerals and addresses are no acronyms to spell out.
-_EVERYDAY = frozenset({"SMS", "MMS", "PDF", "GPS", "DVD", "USB", "FAQ", "SOS", "SNCF", "TGV", "TVA", "RIB", "IBAN", "ADN", "HTML", "JPEG"})
-_CAPITALS = re.compile(r"https?://\S+|www\.\S+|\{\{.*?\}\}|\[\[[^\]\n|]*|`[^`\n]*`|\b([A-ZÀÂÇÉÈÊÎÔÙ]{3,})\b")
-_ROMAN = re.compile(r"[IVX]+")
-_SHOUTED_BEFORE = re.compile(r"\b[A-ZÀÂÇÉÈÊÎÔÙ]{2,}[ \u00a0]$")
-_SHOUTED_AFTER = re.compile(r"[ \u00a0][A-ZÀÂÇÉÈÊÎÔÙ]{2,}\b")
-_SMALL_WORDS = frozenset("a au aux d de des du dans e en et l la le les ou par pour s sans sur".split())
+    if not any(wording.offers_other_than_digital(text.text) for text in subject.texts):
+        message = "Aucune voie sans internet : ajoutez le téléphone ou le guichet, par exemple {{ service.phone }} et {{ service.hours }}."
+        yield subject.warning(subject.lead_line, "only-digital", message)
 
 
 def _acronyms(subject: _Subject) -> Iterator[Finding]:
-    seen: set[str] = set()
+    known = set(subject.index.explained_acronyms)
     body, short = subject.texts[:2]
-    for text in (body, short, _Text("short", subject.article.title)):
-        for match in _CAPITALS.finditer(text.text):
+    for text in (body, short, _Text("title", subject.article.title)):
+        for match in wording.acronyms(text.text):
             acronym = match.group(1)
-            if not acronym or acronym in seen or acronym in _EVERYDAY or _ROMAN.fullmatch(acronym) or _is_shouted(text.text, match):
+            if acronym in known:
                 continue
-            seen.add(acronym)
-            if acronym in subject.index.explained_acronyms or _is_spelled_out(acronym, subject.article.source):
-                continue
-            line = subject.article.line_of("title") if text.text is subject.article.title else subject.line_at(text, match.start())
-            message = (
-                f"Le sigle « {acronym} » n'est expliqué nulle part : écrivez-le en toutes lettres la première fois, ou dans synonyms.yml."
-            )
-            yield subject.warning(line, "unexplained-acronym", message)
-
-
-def _is_shouted(text: str, match: re.Match[str]) -> bool:
-    """Tell capitals of emphasis (« NE PAS JETER ») from an acronym: they stand beside others."""
-    before = text[max(0, match.start() - 20) : match.start()]
-    return bool(_SHOUTED_BEFORE.search(before) or _SHOUTED_AFTER.match(text, match.end()))
-
-
-def _is_spelled_out(acronym: str, text: str) -> bool:
-    """Tell whether a text holds the words of an acronym: in brackets beside it, or words that begin with its letters."""
-    beside = rf"\b{acronym}\b[\s*_]*(?:\([^)\s]+\s[^)]+\)|[,:]\s+(?:c['’]est-à-dire|ou)\s)|\w\s+\(\s*{acronym}\s*[),;]"
-    return bool(re.search(beside, text)) or bool(_words_of(acronym).search(_folded_words(text)))
-
-
-@lru_cache(maxsize=1)
-def _folded_words(text: str) -> str:
-    """Words of a text, folded, small words left out; the cache serves the acronyms of one article."""
-    return " ".join(word for word in fold(text).split() if word not in _SMALL_WORDS)
-
-
-@lru_cache(maxsize=1024)
-def _words_of(acronym: str) -> re.Pattern[str]:
-    """Match words of which the acronym takes the first letter or letters: « PACS » is « PActe Civil de Solidarité »."""
-    letters = fold(acronym)
-    rest = "".join(f"(?:{letter}|[a-z0-9]* {letter})" for letter in letters[1:])
-    return re.compile(rf"\b(?!{letters}){letters[0]}{rest}")
-
-
-_LINK_IN_LEAD = re.compile(r"\[\[|\]\(|\]\[|<https?:|<a\s|https?://|\bwww\.", re.IGNORECASE)
+            known.add(acronym)
+            if not wording.is_spelled_out(acronym, subject.article.source):
+                message = (
+                    f"Le sigle « {acronym} » n'est pas expliqué : écrivez-le en toutes lettres la première fois, ou dans synonyms.yml."
+                )
+                yield subject.warning(subject.line_at(text, match.start()), "unexplained-acronym", message)
 
 
 def _link_in_lead(subject: _Subject) -> Iterator[Finding]:
-    match = _LINK_IN_LEAD.search(subject.article.lead)
+    match = wording.first_link(subject.article.lead)
     if match:
         message = "La réponse contient un lien, qui ne se lit ni au téléphone ni au guichet : mettez-le sous un titre ou dans « see_also »."
-        yield subject.warning(subject.line_at(subject.texts[0], subject.lead_at + match.start()), "link-in-lead", message)
-
-
-def _is_quoted(text: str, offset: int) -> bool:
-    """Tell whether an offset is between quotation marks of its paragraph."""
-    before = text[max(0, text.rfind("\n\n", 0, offset)) : offset]
-    return before.rfind("«") > before.rfind("»") or before.rfind("“") > before.rfind("”") or before.count('"') % 2 == 1
-
-
-def _sentence_before(text: str, offset: int) -> str:
-    before = text[max(0, offset - 300) : offset]
-    return re.split(r"[.!?…]\s|\n\s*\n|\n\s*[-*]\s", before)[-1]
+        yield subject.warning(subject.line_in_lead(match.start()), "link-in-lead", message)
 
 
 def _one_line(text: str) -> str:
@@ -705,6 +611,7 @@ _RULES: tuple[Rule, ...] = (
     _wrong_folder,
     _no_lead,
     _broken_links,
+    _malformed_links,
     _aliases,
     _unknown_channels,
     _source_addresses,
@@ -731,4 +638,4 @@ def _findings(subject: _Subject) -> Iterator[Finding]:
         yield from rule(subject)
 
 
-__all__ = ["LEAD_LIMIT_CHARS", "MIN_QUESTIONS", "Finding", "check_article", "check_library", "fold"]
+__all__ = ["LEAD_LIMIT_CHARS", "MIN_QUESTIONS", "Finding", "check_article", "check_library"]

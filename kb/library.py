@@ -175,6 +175,8 @@ def _parse(root: Path, relative: str, signature: Signature) -> _Parsed:
         return _Parsed(signature, read_article(root, relative), None)
     except ContentError as error:
         return _Parsed(signature, None, error.problem)
+    except UnknownSlug as error:
+        return _Parsed(signature, None, Problem(relative, 1, str(error)))
     except FileNotFoundError:
         return _Parsed(signature, None, None)
 

@@ -14,6 +14,7 @@ import numpy as np
 from search.fusion import Scores, Signals
 
 Level = Literal["sure", "check", "none"]
+FEATURES = 5
 
 
 @dataclass(frozen=True)
@@ -25,30 +26,39 @@ class Calibration:
     body: float
     coverage: float
     margin: float
+    rival: float
     answered_from: float
     sure_from: float
 
 
-HYBRID = Calibration(intercept=-7.0, ask=7.0, body=3.0, coverage=4.0, margin=6.0, answered_from=0.30, sure_from=0.70)
-KEYWORDS = Calibration(intercept=-3.0, ask=0.0, body=0.0, coverage=7.0, margin=4.0, answered_from=0.30, sure_from=0.70)
+HYBRID = Calibration(intercept=-5.96, ask=4.31, body=2.0, coverage=1.65, margin=3.76, rival=-1.69, answered_from=0.18, sure_from=0.56)
+KEYWORDS = Calibration(intercept=-2.72, ask=0.0, body=0.0, coverage=2.18, margin=2.77, rival=-4.14, answered_from=0.18, sure_from=0.64)
 
 
-def features(signals: Signals, scores: Scores) -> Scores:
-    """Lay out what the calibration reads, of shape (candidates, 4): ask, body, coverage, and the margin over the best other candidate."""
-    if len(scores) < 2:
-        margin = np.zeros_like(scores)
-    else:
-        order = np.argsort(-scores)
-        best_other = np.full(len(scores), scores[order[0]], dtype=np.float32)
-        best_other[order[0]] = scores[order[1]]
-        margin = scores - best_other
-    return np.stack([signals.ask, signals.body, signals.coverage, margin], axis=1).astype(np.float32)
+def features(signals: Signals, scores: Scores, rival: float | None) -> Scores:
+    """Lay out what the calibration reads, of shape (candidates, 5).
+
+    Args:
+        signals: of the candidates.
+        scores: of the candidates, from ``fusion.fuse``.
+        rival: the best score of an advice article ("a joke", "an insult"), or ``None`` when the collection has none.
+
+    Returns:
+        Columns ask, body, coverage, margin over the best other candidate, and by how much the rival is ahead (0 when it is not).
+    """
+    margin = np.zeros_like(scores)
+    if len(scores) > 1:
+        first, second = np.argsort(-scores)[:2]
+        margin = scores - scores[first]
+        margin[first] = scores[first] - scores[second]
+    ahead = np.maximum(rival - scores, 0.0) if rival is not None else np.zeros_like(scores)
+    return np.stack([signals.ask, signals.body, signals.coverage, margin, ahead], axis=1).astype(np.float32)
 
 
-def confidences(signals: Signals, scores: Scores, calibration: Calibration) -> Scores:
-    """Estimate, for each candidate, the probability that it answers; shape (candidates,), 0 to 1."""
-    weights = np.array([calibration.ask, calibration.body, calibration.coverage, calibration.margin], dtype=np.float32)
-    logits = calibration.intercept + features(signals, scores) @ weights
+def confidences(given: Scores, calibration: Calibration) -> Scores:
+    """Estimate, from the ``features`` of each candidate, the probability that it answers; shape (candidates,), 0 to 1."""
+    weights = np.array([calibration.ask, calibration.body, calibration.coverage, calibration.margin, calibration.rival], dtype=np.float32)
+    logits = calibration.intercept + given @ weights
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30))), dtype=np.float32)
 
 

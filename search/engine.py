@@ -14,10 +14,11 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from kb.article import Article
 from kb.library import Library
@@ -37,8 +38,6 @@ MAX_MESSAGE_CHARS = 20_000
 MAX_READ_CHARS = 6_000
 _CANDIDATES = 48
 _NEAR_ROWS = 160
-# How much the best piece counts beside the whole message when both ask one thing.
-_PIECE_SHARE = 0.5
 # Under this confidence a match would only pad the list.
 SHOWN_FROM = 0.10
 
@@ -48,7 +47,8 @@ class Match:
     """An article found.
 
     ``score`` orders matches within one result; ``confidence`` is the probability that it answers, 0 to 1; ``matched_on`` is the question or
-    passage of the article that came nearest; ``words`` are words of the message that the article holds, the telling ones first.
+    passage of the article that came nearest; ``words`` are words of the message that the article holds, the telling ones first;
+    ``features`` is what the confidence was computed from, see ``confidence.features``.
     """
 
     slug: str
@@ -57,6 +57,7 @@ class Match:
     level: Level
     matched_on: str
     words: tuple[str, ...]
+    features: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -87,17 +88,25 @@ class MatchResult:
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """A piece of the message with the scores of all candidates."""
+class _Ranking:
+    """The candidates of one text, scored: parallel arrays over the candidates, answers and advice alike."""
 
     text: str
     signals: Signals
     scores: Scores
+    features: Scores
     confidences: Scores
+    is_advice: npt.NDArray[np.bool_]
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Positions of the answers, best first."""
+        return [int(position) for position in np.argsort(-self.scores, kind="stable") if not self.is_advice[position]]
 
     @property
-    def best(self) -> int:
-        return int(np.argmax(self.scores))
+    def answered(self) -> float:
+        """Confidence of the best answer, 0 when there is none."""
+        return float(self.confidences[self.order[0]]) if self.order else 0.0
 
 
 class SearchEngine:
@@ -129,6 +138,7 @@ class SearchEngine:
         self._embedder = embedder if self.mode != "keywords" else None
         self._weights, self.calibration = self._tuning()
         self._today = today
+        self._advice_documents = [number for slug, number in index.numbers.items() if library.articles[slug].is_advice]
         self._passage_text = lru_cache(maxsize=10_000)(self._passage_text_of)
 
     def _tuning(self) -> tuple[Weights, Calibration]:
@@ -155,18 +165,29 @@ class SearchEngine:
         encoding = time.perf_counter()
         vectors = self._encode(texts)
         encode_ms = (time.perf_counter() - encoding) * 1000
-        documents, pieces = self._score(texts, vectors, service)
-        groups = self._groups(pieces)
-        requests = tuple(self._request(group, documents, vectors, pieces, limit) for group in groups)
-        return self._result(_interleaved(requests, limit), requests, None, started, encode_ms)
+        documents, signals = self._signals(texts, vectors)
+        priors = self._priors(documents, service)
+        rankings = [self._rank(one, given, priors, documents) for one, given in zip(texts, signals, strict=True)]
+        requests = tuple(self._request(group, rankings, priors, documents, vectors, limit) for group in self._groups(rankings))
+        advice = self._advice(rankings[0], documents, vectors, answered=any(request.answered for request in requests))
+        return self._result(_interleaved(requests, limit), requests, advice, started, encode_ms)
 
     def search(
-        self, query: str, *, service: str | None = None, tag: str | None = None, audience: str | None = None, offset: int = 0, limit: int = 20
+        self,
+        query: str,
+        *,
+        service: str | None = None,
+        tag: str | None = None,
+        audience: str | None = None,
+        offset: int = 0,
+        limit: int = 20,
     ) -> KeywordHits:
         """Search articles by keywords; see ``KeywordIndex.search``."""
         return self.index.keywords.search(query, service=service, tag=tag, audience=audience, offset=offset, limit=limit)
 
-    def _result(self, matches: tuple[Match, ...], requests: tuple[RequestMatches, ...], advice: Match | None, started: float, encode_ms: float) -> MatchResult:
+    def _result(
+        self, matches: tuple[Match, ...], requests: tuple[RequestMatches, ...], advice: Match | None, started: float, encode_ms: float
+    ) -> MatchResult:
         return MatchResult(
             mode=self.mode,
             degraded=self.degraded,
@@ -181,22 +202,28 @@ class SearchEngine:
     def _encode(self, texts: Sequence[str]) -> Vectors | None:
         return self._embedder.encode_queries(texts) if self._embedder else None
 
-    def _score(self, texts: Sequence[str], vectors: Vectors | None, service: str | None) -> tuple[list[int], list[_Piece]]:
-        """Score, for each text, the candidates of all texts together."""
+    def _signals(self, texts: Sequence[str], vectors: Vectors | None) -> tuple[list[int], list[Signals]]:
+        """Find the candidates of all texts together, and what each text's signals say of each of them."""
         terms = [text.terms(one) for one in texts]
         words = [self.index.terms.scores(one) for one in terms]
         documents = self._candidates(words, vectors)
         ask, body = self._cosines(documents, vectors, len(texts))
-        extra = self._priors(documents, service)
-        pieces = []
-        for number, one in enumerate(texts):
+        signals = []
+        for number in range(len(texts)):
             ceiling = self.index.terms.ceiling(terms[number])
             scored = words[number][documents]
             coverage = np.minimum(scored / ceiling, 1.0).astype(np.float32) if ceiling else np.zeros_like(scored)
-            signals = Signals(ask[number], body[number], scored, coverage)
-            scores = fusion.fuse(signals, self._weights) + extra
-            pieces.append(_Piece(one, signals, scores, confidence.confidences(signals, scores, self.calibration)))
-        return documents, pieces
+            signals.append(Signals(ask[number], body[number], scored, coverage))
+        return documents, signals
+
+    def _rank(self, asked: str, signals: Signals, priors: Scores, documents: Sequence[int]) -> _Ranking:
+        scores = fusion.fuse(signals, self._weights) + priors
+        is_advice = np.array([self._article(document).is_advice for document in documents], dtype=np.bool_)
+        given = np.zeros((len(documents), confidence.FEATURES), dtype=np.float32)
+        rival = float(scores[is_advice].max()) if is_advice.any() else None
+        given[~is_advice] = confidence.features(signals[~is_advice], scores[~is_advice], rival)
+        given[is_advice] = confidence.features(signals[is_advice], scores[is_advice], None)
+        return _Ranking(asked, signals, scores, given, confidence.confidences(given, self.calibration), is_advice)
 
     def _candidates(self, words: Sequence[Scores], vectors: Vectors | None) -> list[int]:
         found: set[int] = set()
@@ -210,9 +237,8 @@ class SearchEngine:
             for near in rows:
                 nearest = dict.fromkeys(int(document) for document in self.index.row_documents[near[near >= 0]])
                 found.update([document for document in nearest if document >= 0][:_CANDIDATES])
-        if not found:
-            found.update(number for number in list(self.index.numbers.values())[:1])
-        return sorted(found)
+        found.update(self._advice_documents)
+        return sorted(found) or list(self.index.numbers.values())[:1]
 
     def _cosines(self, documents: Sequence[int], vectors: Vectors | None, count: int) -> tuple[Vectors, Vectors]:
         """Best exact cosines of each text with each candidate: ``ask`` and ``body`` of shape (texts, candidates)."""
@@ -241,74 +267,84 @@ class SearchEngine:
                 extra[position] -= self._weights.overdue
         return extra
 
-    def _groups(self, pieces: Sequence[_Piece]) -> list[list[int]]:
-        """Decide which pieces ask the same thing: lists of piece numbers, 0 standing for the whole message.
+    def _groups(self, rankings: Sequence[_Ranking]) -> list[list[int]]:
+        """Decide which pieces ask the same thing: lists of their numbers; 0, the whole message, comes first where all ask one thing.
 
-        A piece opens a new request when it is answered by an article that the request before it does not point to. Pieces that
-        nothing answers are context and stay with the request that they follow.
+        A piece opens a new request when something answers it that no request before it points to. Pieces that nothing answers are
+        context: they stay with the request that they follow, or with the first one.
         """
-        if len(pieces) == 1:
+        if len(rankings) == 1:
             return [[0]]
         groups: list[list[int]] = []
-        leaders: list[int] = []
-        for number in range(1, len(pieces)):
-            piece = pieces[number]
-            best = piece.best
-            if piece.confidences[best] < self.calibration.answered_from:
-                if groups:
-                    groups[-1].append(number)
-                else:
-                    groups.append([number])
-                    leaders.append(-1)
-                continue
-            if leaders and leaders[-1] == -1:
+        leaders: list[_Ranking | None] = []
+        for number, piece in enumerate(rankings[1:], start=1):
+            if piece.answered < self.calibration.answered_from:
+                if not groups:
+                    groups.append([])
+                    leaders.append(None)
                 groups[-1].append(number)
-                leaders[-1] = number
                 continue
-            same = next((at for at, leader in enumerate(leaders) if self._same_request(pieces[leader], piece)), None)
+            same = next((at for at, leader in enumerate(leaders) if leader is None or _same_request(leader, piece)), None)
             if same is None:
                 groups.append([number])
-                leaders.append(number)
+                leaders.append(piece)
             else:
                 groups[same].append(number)
-        if len(groups) == 1:
-            return [[0, *groups[0]]]
-        return groups
+                leaders[same] = leaders[same] or piece
+        return groups if len(groups) > 1 else [[0, *groups[0]]]
 
-    @staticmethod
-    def _same_request(one: _Piece, other: _Piece) -> bool:
-        """Tell whether two pieces point to one another's best article among their first two."""
-        first_of_one, first_of_other = np.argsort(-one.scores)[:2], np.argsort(-other.scores)[:2]
-        return bool(first_of_one[0] in first_of_other or first_of_other[0] in first_of_one)
-
-    def _request(self, group: Sequence[int], documents: Sequence[int], vectors: Vectors | None, pieces: Sequence[_Piece], limit: int) -> RequestMatches:
-        whole = group[0] == 0
-        parts = [pieces[number] for number in group if number or len(group) == 1]
-        if whole and len(group) > 1:
-            piece_scores = np.max([part.scores for part in parts], axis=0)
-            scores = (1 - _PIECE_SHARE) * pieces[0].scores + _PIECE_SHARE * piece_scores
-            confidences = np.maximum(pieces[0].confidences, np.max([part.confidences for part in parts], axis=0))
+    def _request(
+        self,
+        group: Sequence[int],
+        rankings: Sequence[_Ranking],
+        priors: Scores,
+        documents: Sequence[int],
+        vectors: Vectors | None,
+        limit: int,
+    ) -> RequestMatches:
+        asked = rankings[group[0]].text if group[0] == 0 else " ".join(rankings[number].text for number in group)
+        if len(group) == 1:
+            ranking = rankings[group[0]]
         else:
-            scores = np.max([part.scores for part in parts], axis=0)
-            confidences = np.max([part.confidences for part in parts], axis=0)
-        asked = pieces[0].text if whole else " ".join(part.text for part in parts)
-        order = np.argsort(-scores, kind="stable")[:limit]
-        # The list is ordered by score; a confidence never rises down the list.
-        falling = np.minimum.accumulate(confidences[order])
+            # Without the whole message, which asks other things too, the piece that is answered best speaks for the request.
+            leader = group[0] if group[0] == 0 else max(group, key=lambda number: rankings[number].answered)
+            others = [rankings[number].signals for number in group if number != 0]
+            ranking = self._rank(asked, fusion.join(rankings[leader].signals, others), priors, documents)
         words = _words_by_stem(asked)
         queries = vectors[list(group)] if vectors is not None else None
-        matches = tuple(
-            Match(
-                slug=self.index.slugs[documents[position]],
-                score=float(scores[position]),
-                confidence=round(float(value), 4),
-                level=confidence.level(float(value), self.calibration),
-                matched_on=self._matched_on(documents[position], queries),
-                words=self._matched_words(documents[position], words),
-            )
-            for position, value in zip(order, falling, strict=True)
+        matches: list[Match] = []
+        ceiling = 1.0
+        for position in ranking.order[:limit]:
+            # The list is ordered by score; a confidence never rises down the list.
+            ceiling = min(ceiling, float(ranking.confidences[position]))
+            matches.append(self._match(ranking, position, ceiling, documents[position], queries, words))
+        return RequestMatches(asked, bool(matches) and matches[0].level != "none", tuple(matches))
+
+    def _advice(self, ranking: _Ranking, documents: Sequence[int], vectors: Vectors | None, *, answered: bool) -> Match | None:
+        """The advice article for such a message: when nothing answers it, or when it is nearer than any answer."""
+        positions = np.flatnonzero(ranking.is_advice)
+        if not positions.size:
+            return None
+        best = int(positions[np.argmax(ranking.scores[positions])])
+        nearest = not ranking.order or ranking.scores[best] > ranking.scores[ranking.order[0]]
+        value = float(ranking.confidences[best])
+        if not (nearest or (not answered and value >= self.calibration.answered_from)):
+            return None
+        queries = vectors[:1] if vectors is not None else None
+        return self._match(ranking, best, value, documents[best], queries, _words_by_stem(ranking.text))
+
+    def _match(
+        self, ranking: _Ranking, position: int, value: float, document: int, queries: Vectors | None, words: dict[str, str]
+    ) -> Match:
+        return Match(
+            slug=self.index.slugs[document],
+            score=float(ranking.scores[position]),
+            confidence=round(value, 4),
+            level=confidence.level(value, self.calibration),
+            matched_on=self._matched_on(document, queries),
+            words=self._matched_words(document, words),
+            features=tuple(float(feature) for feature in ranking.features[position]),
         )
-        return RequestMatches(asked, bool(matches) and matches[0].level != "none", matches)
 
     def _matched_on(self, document: int, queries: Vectors | None) -> str:
         article = self._article(document)
@@ -328,6 +364,11 @@ class SearchEngine:
 
     def _article(self, document: int) -> Article:
         return self.library.articles[self.index.slugs[document]]
+
+
+def _same_request(one: _Ranking, other: _Ranking) -> bool:
+    """Tell whether two pieces point to one another's best article among their first two."""
+    return one.order[0] in other.order[:2] or other.order[0] in one.order[:2]
 
 
 def _words_by_stem(message: str) -> dict[str, str]:

@@ -80,7 +80,9 @@ def read_queries(path: Path) -> list[Query]:
         try:
             queries.append(Query.model_validate_json(line))
         except ValidationError as error:
-            raise SearchError(f"{path}:{number}: une ligne est {{'id', 'message', 'expected': [slug, …]}} ({error.errors()[0]['msg']}).") from error
+            raise SearchError(
+                f"{path}:{number}: une ligne est {{'id', 'message', 'expected': [slug, …]}} ({error.errors()[0]['msg']})."
+            ) from error
     return queries
 
 
@@ -109,7 +111,9 @@ def figures(queries: Sequence[Query], outcomes: Sequence[Outcome]) -> Figures:
     took = np.array([outcome.took_ms for outcome in outcomes]) if outcomes else np.array([np.nan])
 
     def recall(first: int) -> float:
-        return _mean([len(set(query.expected) & set(outcome.ranked[:first])) / min(len(set(query.expected)), first) for query, outcome in real])
+        return _mean(
+            [len(set(query.expected) & set(outcome.ranked[:first])) / min(len(set(query.expected)), first) for query, outcome in real]
+        )
 
     return Figures(
         queries=len(pairs),

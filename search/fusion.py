@@ -5,6 +5,7 @@ Weights were tuned on the development split of ``training/messages`` only (docs/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,30 @@ class Signals:
     words: Scores
     coverage: Scores
 
+    def __getitem__(self, chosen: npt.NDArray[np.bool_]) -> Signals:
+        return Signals(self.ask[chosen], self.body[chosen], self.words[chosen], self.coverage[chosen])
+
+
+# How much the best piece of a message counts beside the message as a whole, when all pieces ask one thing.
+PIECE_SHARE = 0.25
+
+
+def join(whole: Signals, pieces: Sequence[Signals]) -> Signals:
+    """Join the signals of a whole text and of its pieces: a long letter must not drown its one sentence that asks.
+
+    Args:
+        whole: signals of the whole text; one of the pieces where the whole text has none of its own.
+        pieces: signals of its pieces, for the same candidates.
+    """
+    if not pieces:
+        return whole
+
+    def blend(name: str) -> Scores:
+        best = np.max([getattr(piece, name) for piece in pieces], axis=0)
+        return np.asarray((1 - PIECE_SHARE) * getattr(whole, name) + PIECE_SHARE * best, dtype=np.float32)
+
+    return Signals(blend("ask"), blend("body"), blend("words"), blend("coverage"))
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -36,9 +61,9 @@ class Weights:
     """
 
     ask: float = 1.0
-    body: float = 0.45
-    words: float = 0.22
-    coverage: float = 0.35
+    body: float = 0.5
+    words: float = 0.5
+    coverage: float = 0.2
     service: float = 0.02
     overdue: float = 0.01
 

@@ -282,12 +282,12 @@ def _plan(library: Library, base: Index | None) -> _Plan:
         documents[number] = _DELETED
     added: dict[int, str] = {}
     for slug, digest in wanted.items():
-        number = numbers.get(slug)
-        if number is None:
-            number = len(documents)
-            documents.append((slug, digest))
-        elif number not in gone:
+        if slug not in numbers:
+            numbers[slug] = len(documents)
+            documents.append(_DELETED)
+        elif numbers[slug] not in gone:
             continue
+        number = numbers[slug]
         documents[number] = (slug, digest)
         added[number] = slug
     return _Plan(tuple(documents), frozenset(gone), added)

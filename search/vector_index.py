@@ -7,6 +7,9 @@ lists, and what FAISS finds is scored again with the exact vectors (docs/adr/000
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +45,9 @@ class VectorIndex:
         """Index all the rows anew."""
         rows, dimensions = vectors.shape
         if rows <= EXACT_ROWS:
-            index = faiss.IndexFlatIP(dimensions)
-            index.add(vectors.astype(np.float32))
-            return cls(vectors, index)
+            exact = faiss.IndexFlatIP(dimensions)
+            exact.add(vectors.astype(np.float32))
+            return cls(vectors, exact)
         lists = int(4 * np.sqrt(rows))
         index = faiss.index_factory(dimensions, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
         index.cp.niter = 8
@@ -94,13 +97,11 @@ class VectorIndex:
         return cls(np.load(folder / "vectors.npy", mmap_mode="r"), index)
 
 
-class _all_threads:
+@contextlib.contextmanager
+def _all_threads() -> Iterator[None]:
     """Let FAISS use every core while training; queries run on one, as there is a worker for each core."""
-
-    def __enter__(self) -> None:
-        import os
-
-        faiss.omp_set_num_threads(os.cpu_count() or 1)
-
-    def __exit__(self, *_: object) -> None:
+    faiss.omp_set_num_threads(os.cpu_count() or 1)
+    try:
+        yield
+    finally:
         faiss.omp_set_num_threads(1)

@@ -90,7 +90,9 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _csrf_error(_error: CSRFError) -> Response:
-    return error_response(400, _("Le formulaire a expiré. Revenez en arrière, rechargez la page et renvoyez-le : votre texte y est encore."))
+    return error_response(
+        400, _("Le formulaire a expiré. Revenez en arrière, rechargez la page et renvoyez-le : votre texte y est encore.")
+    )
 
 
 def _unexpected(error: Exception) -> Response:

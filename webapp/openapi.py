@@ -13,7 +13,11 @@ _REF = "#/components/schemas/{model}"
 
 
 def document(
-    match_request: type[BaseModel], match_response: type[BaseModel], search: type[BaseModel], articles: type[BaseModel], article: type[BaseModel]
+    match_request: type[BaseModel],
+    match_response: type[BaseModel],
+    search: type[BaseModel],
+    articles: type[BaseModel],
+    article: type[BaseModel],
 ) -> dict[str, Any]:
     """Build the document.
 
@@ -35,7 +39,7 @@ def document(
         "required": True,
         "content": {"application/json": {"schema": {"$ref": _REF.format(model=match_request.__name__)}}},
     }
-    query = {**_parameter("q", "Words, \"phrases\", AND / OR / NOT, title:word, word*", "string"), "required": True}
+    query = {**_parameter("q", 'Words, "phrases", AND / OR / NOT, title:word, word*', "string"), "required": True}
     slug = {"name": "slug", "in": "path", "required": True, "schema": {"type": "string"}, "description": "Slug, or an old one"}
     return {
         "openapi": "3.1.0",
@@ -50,7 +54,11 @@ def document(
             "/match": {"post": match_operation},
             "/search": {
                 "get": _operation(
-                    "searchArticles", "Search articles by keywords", search, (422,), [query, *narrowing, _parameter("tag", "A tag", "string"), *paging]
+                    "searchArticles",
+                    "Search articles by keywords",
+                    search,
+                    (422,),
+                    [query, *narrowing, _parameter("tag", "A tag", "string"), *paging],
                 )
             },
             "/articles": {"get": _operation("listArticles", "List articles", articles, (), [*narrowing, *paging])},

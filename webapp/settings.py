@@ -39,7 +39,9 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535, description="Port to serve on")] = 8000
     workers: Annotated[int, Field(ge=1, le=64, description="gunicorn worker processes")] = 2
     threads: Annotated[int, Field(ge=1, le=64, description="Threads in each worker")] = 4
-    public_url: Annotated[str, Field(description="Address of the public FAQ that replies link to; `faq_url` of `organisation.yml` by default")] = ""
+    public_url: Annotated[
+        str, Field(description="Address of the public FAQ that replies link to; `faq_url` of `organisation.yml` by default")
+    ] = ""
     secret_key: Annotated[str, Field(repr=False, description="Signs cookies and forms; made and kept in `BIBLE_VAR_DIR` when empty")] = ""
     language: Annotated[Literal["fr", "en"], Field(description="Language of the interface until the agent picks one")] = "fr"
     watch: Annotated[bool, Field(description="Watch the content folder and index changes at once")] = True
@@ -48,9 +50,7 @@ class Settings(BaseSettings):
     @classmethod
     def _loopback_only(cls, value: str) -> str:
         if not is_loopback(value):
-            raise ValueError(
-                "tant qu'il n'y a pas de comptes, le service n'écoute que sur cette machine : 127.0.0.1, ::1 ou localhost"
-            )
+            raise ValueError("tant qu'il n'y a pas de comptes, le service n'écoute que sur cette machine : 127.0.0.1, ::1 ou localhost")
         return value
 
     @field_validator("public_url")

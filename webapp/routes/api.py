@@ -135,7 +135,9 @@ def match() -> ResponseReturnValue:
     if not isinstance(body, MatchRequest):
         return body
     if len(body.message) > MAX_MESSAGE_CHARS:
-        return error_response(413, _("Le message dépasse %(limit)s caractères : gardez le passage qui contient la demande.", limit=MAX_MESSAGE_CHARS))
+        return error_response(
+            413, _("Le message dépasse %(limit)s caractères : gardez le passage qui contient la demande.", limit=MAX_MESSAGE_CHARS)
+        )
     state = bible()
     channel = body.channel or next(iter(state.context.channels))
     replies.channel(state.context, channel)  # an unknown channel is an error even when nothing is found
@@ -276,5 +278,3 @@ def _summary(state: Bible, article: Article) -> ArticleSummary:
         tags=list(article.meta.tags),
         url=state.public_url(article),
     )
-
-

@@ -1,0 +1,1 @@
+"""Thin command-line wrappers, each run as ``python -m scripts.NAME``."""
