@@ -194,7 +194,7 @@ class _Subject:
         """Line in the file of a 1-based line of a text."""
         if text.key == "body":
             return self.article.line_of_body() + line - 1
-        return _item_line(self.article, "channels", text.channel) if text.key == "channels" else self.article.line_of(text.key)
+        return self.item_line("channels", text.channel) if text.key == "channels" else self.article.line_of(text.key)
 
     def line_at(self, text: _Text, offset: int) -> int:
         """Line in the file of a character of a text."""
@@ -203,6 +203,29 @@ class _Subject:
     def line_in_lead(self, offset: int) -> int:
         """Line in the file of a character of the lead."""
         return self.article.line_of_body(self.lead_at + offset)
+
+    @cached_property
+    def _front_matter(self) -> tuple[int, Mapping[str, yaml.Node]]:
+        """Offset of the front matter in the file, and the YAML nodes of its keys, which know where they stand."""
+        source = self.article.source
+        head = source[: len(source) - len(self.article.body)].rstrip()
+        start = head.find("\n") + 1
+        root = yaml.compose(head[start : head.rfind("\n") + 1], _SafeLoader)
+        return start, {str(key.value): value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
+
+    def item_line(self, key: str, item: int | str) -> int:
+        """Line in the file of one value of a list (by position) or a mapping (by name); of the key when it has none."""
+        start, nodes = self._front_matter
+        value, found = nodes.get(key), None
+        if isinstance(value, yaml.SequenceNode) and isinstance(item, int):
+            # The parser of articles passes empty items over.
+            items = [node for node in value.value if node.tag != "tag:yaml.org,2002:null"]
+            found = items[item] if item < len(items) else None
+        elif isinstance(value, yaml.MappingNode):
+            found = next((name for name, _ in value.value if name.value == item), None)
+        if found is None or found.start_mark is None:
+            return self.article.line_of(key)
+        return self.article.source.count("\n", 0, start + found.start_mark.index) + 1
 
     def longest(self, text: str) -> int | None:
         """Characters that the plain text cannot exceed, or ``None`` when only rendering tells.
@@ -265,26 +288,6 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
     return groups
 
 
-def _item_line(article: Article, key: str, item: int | str) -> int:
-    """Line in the file of one value of a front-matter list (by position) or mapping (by name); of the key when it has none."""
-    head = article.source[: len(article.source) - len(article.body)].rstrip()
-    start = head.find("\n") + 1
-    front = head[start : head.rfind("\n") + 1]
-    root = yaml.compose(front, _SafeLoader)
-    pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    value = next((node for name, node in reversed(pairs) if name.value == key), None)
-    found = None
-    if isinstance(value, yaml.SequenceNode) and isinstance(item, int):
-        # The parser of articles passes empty items over.
-        items = [node for node in value.value if node.tag != "tag:yaml.org,2002:null"]
-        found = items[item] if item < len(items) else None
-    elif isinstance(value, yaml.MappingNode):
-        found = next((name for name, _ in value.value if name.value == item), None)
-    if found is None or found.start_mark is None:
-        return article.line_of(key)
-    return article.source.count("\n", 0, start + found.start_mark.index) + 1
-
-
 # The rules: errors.
 
 
@@ -329,7 +332,7 @@ def _no_lead(subject: _Subject) -> Iterator[Finding]:
 def _links(subject: _Subject) -> Iterator[tuple[str, Callable[[], int]]]:
     """Yield the slug of each link and what finds its line, which is only worth the work when something is wrong with it."""
     for position, slug in enumerate(subject.meta.see_also):
-        yield slug, partial(_item_line, subject.article, "see_also", position)
+        yield slug, partial(subject.item_line, "see_also", position)
     for text in subject.texts:
         for match in WIKI_LINK.finditer(text.text):
             yield match.group(1), partial(subject.line_at, text, match.start())
@@ -369,7 +372,7 @@ def _aliases(subject: _Subject) -> Iterator[Finding]:
             reason = f"L'ancien nom « {alias} » est écrit deux fois : retirez-en un."
         else:
             continue
-        yield subject.error(_item_line(article, "aliases", position), "alias-taken", reason)
+        yield subject.error(subject.item_line("aliases", position), "alias-taken", reason)
 
 
 def _unknown_channels(subject: _Subject) -> Iterator[Finding]:
@@ -377,14 +380,14 @@ def _unknown_channels(subject: _Subject) -> Iterator[Finding]:
         if channel not in subject.context.channels:
             known = ", ".join(subject.context.channels)
             message = f"Le canal « {channel} » n'existe pas : retirez-le ou choisissez parmi {known}."
-            yield subject.error(_item_line(subject.article, "channels", channel), "unknown-channel", message)
+            yield subject.error(subject.item_line("channels", channel), "unknown-channel", message)
 
 
 def _source_addresses(subject: _Subject) -> Iterator[Finding]:
     for position, source in enumerate(subject.meta.sources):
         if source.url and not _is_web_address(source.url):
             message = f"« {source.url[:100]} » n'est pas une adresse : une source s'écrit « title: … » et « url: https://… »."
-            yield subject.error(_item_line(subject.article, "sources", position), "bad-source-url", message)
+            yield subject.error(subject.item_line("sources", position), "bad-source-url", message)
 
 
 def _is_web_address(url: str) -> bool:
@@ -456,7 +459,7 @@ def _long_replies(subject: _Subject) -> Iterator[Finding]:
 def _long_reply(subject: _Subject, channel: Channel, reply: replies.Reply, excess_chars: int) -> Finding:
     found = f"La réponse sur le canal « {channel.label} » fait {reply.length} caractères, lien compris, pour {channel.limit_chars} permis"
     if reply.origin == "override":
-        line, what = _item_line(subject.article, "channels", channel.key), f"raccourcissez le texte de « channels » de {excess_chars}."
+        line, what = subject.item_line("channels", channel.key), f"raccourcissez le texte de « channels » de {excess_chars}."
     elif reply.origin == "short":
         line, what = subject.article.line_of("short"), f"raccourcissez « short » de {excess_chars}."
     else:
@@ -510,7 +513,7 @@ def _same_questions(subject: _Subject) -> Iterator[Finding]:
         else:
             seen.add(folded)
             continue
-        yield subject.warning(_item_line(subject.article, "questions", position), "same-question", message)
+        yield subject.warning(subject.item_line("questions", position), "same-question", message)
 
 
 def _same_title(subject: _Subject) -> Iterator[Finding]:

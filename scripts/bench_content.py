@@ -31,16 +31,16 @@ _STAMP = ".generated.json"
 _TYPO_SHARE = 0.15
 _UNACCENTED_SHARE = 0.3
 
-DISTRICTS = tuple(
-    f"quartier {name}"
-    for name in (
-        "des Tanneurs, du Vieux-Port, de la Gare, des Coteaux, Saint-Aubin, de la Madeleine, des Capucins, du Clos-Fleuri, de Beauregard, "
-        "des Trois-Moulins, de l'Hippodrome, de la Poudrière, des Merisiers, du Grand-Pré, de Bellevue, Sainte-Luce, du Pont-Neuf, "
-        "des Ardoisières, de la Roseraie, du Champ-de-Foire, de Montplaisir, des Verriers, de l'Écluse, du Petit-Bois, des Quatre-Vents, "
-        "de la Citadelle, du Val-Joli, des Bateliers, de Maison-Rouge, du Haut-Chemin, de la Fontaine, des Cordeliers, du Moulin-Brûlé, "
-        "de l'Arsenal, des Peupliers, de la Croix-Verte"
-    ).split(", ")
+# fmt: off
+_DISTRICT_NAMES = (
+    "des Tanneurs", "du Vieux-Port", "de la Gare", "des Coteaux", "Saint-Aubin", "de la Madeleine", "des Capucins", "du Clos-Fleuri",
+    "de Beauregard", "des Trois-Moulins", "de l'Hippodrome", "de la Poudrière", "des Merisiers", "du Grand-Pré", "de Bellevue",
+    "Sainte-Luce", "du Pont-Neuf", "des Ardoisières", "de la Roseraie", "du Champ-de-Foire", "de Montplaisir", "des Verriers",
+    "de l'Écluse", "du Petit-Bois", "des Quatre-Vents", "de la Citadelle", "du Val-Joli", "des Bateliers", "de Maison-Rouge",
+    "du Haut-Chemin", "de la Fontaine", "des Cordeliers", "du Moulin-Brûlé", "de l'Arsenal", "des Peupliers", "de la Croix-Verte",
 )
+# fmt: on
+DISTRICTS = tuple(f"quartier {name}" for name in _DISTRICT_NAMES)
 PUBLICS = (
     "pour les seniors",
     "pour les étudiants",
@@ -162,7 +162,7 @@ def _lead(material: _Material, chance: random.Random, district: str, public: str
     """Make a lead of ``LEAD_WORDS`` words: where it applies, a sentence of the article, and others of its service."""
     least, most = LEAD_WORDS
     words = f"Dans le {district}, {public} : {chance.choice(material.sentences)}".split()
-    while len(words) < least:
+    while len(words) <= least:  # one more, as what is trimmed may be a word of punctuation
         words += chance.choice(material.others).split()
     return " ".join(words[:most]).rstrip(" .,;:") + "."
 

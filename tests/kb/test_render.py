@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import unescape
+from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -63,21 +63,40 @@ XSS = [
     "[[a|<script>alert(1)</script>]]",
     "[[a|x](javascript:alert(1)) [y]]",
 ]
-TAG = re.compile(r"<(/?[a-zA-Z][\w-]*)((?:\s+[^<>]*)?)>")
+KNOWN_ATTRIBUTES = set().union(*render.ALLOWED_ATTRIBUTES.values()) | {"rel"}
+
+
+class _Tags(HTMLParser):
+    """Collects the start tags of a page, as a browser would read them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+
+def tags_of(page: str) -> list[tuple[str, dict[str, str]]]:
+    parser = _Tags()
+    parser.feed(page)
+    parser.close()
+    return parser.found
 
 
 def assert_harmless(page: str) -> None:
-    """Look at the tags themselves: only the allowed ones, with allowed attributes and addresses."""
-    for name, attributes in TAG.findall(page):
-        tag = name.lower().lstrip("/")
-        assert tag in render.ALLOWED_TAGS or (tag == "mark" and attributes.strip().startswith('class="placeholder"')) or not attributes
-        assert tag in render.ALLOWED_TAGS | {"mark"}, page
-        for attribute, value in re.findall(r'([\w-]+)\s*=\s*"([^"]*)"', attributes):
-            assert attribute in {"href", "src", "alt", "title", "rel", "class", "data-placeholder", "start", "width", "height"}, page
-            if attribute in ("href", "src"):
-                scheme = re.match(r"\s*([a-z][\w+.-]*):", re.sub(r"[\x00-\x20]", "", unescape(value)).lower())
-                assert scheme is None or scheme.group(1) in render.URL_SCHEMES, page
-        assert not re.search(r"(?i)(?:^|\s)on\w+\s*=", re.sub(r'"[^"]*"', '""', attributes)), page
+    """Only the allowed tags, with the allowed attributes and addresses; the marks as they are made here."""
+    for tag, attributes in tags_of(page):
+        if tag == "mark":
+            assert set(attributes) == {"class", "data-placeholder"}, page
+            continue
+        assert tag in render.ALLOWED_TAGS, page
+        assert set(attributes) <= KNOWN_ATTRIBUTES, page
+        for name in {"href", "src"} & set(attributes):
+            # A browser drops tabs and line ends anywhere in an address, and controls and blanks before it.
+            address = re.sub(r"[\t\r\n]", "", attributes[name]).lstrip("".join(map(chr, range(33)))).lower()
+            scheme = re.match(r"([a-z][a-z0-9+.-]*):", address)
+            assert scheme is None or scheme.group(1) in render.URL_SCHEMES, page
 
 
 def resolve(slug: str) -> tuple[str, str] | None:
@@ -143,7 +162,7 @@ visible = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"
 def test_a_value_adds_no_markdown(value: str, text: str) -> None:
     """Whatever the value, the page has the tags that a plain word gives."""
     page, expected = page_of(text, {"service.name": value}), page_of(text, {"service.name": "mot"})
-    assert [tag for tag, _ in TAG.findall(page)] == [tag for tag, _ in TAG.findall(expected)]
+    assert tags_of(page) == tags_of(expected)
     assert plain_of(text, {"service.name": value}) == plain_of(text, {"service.name": "mot"}).replace("mot", value)
 
 
@@ -156,7 +175,7 @@ def test_a_value_adds_no_markdown(value: str, text: str) -> None:
 def test_a_value_of_several_lines_adds_no_markdown(parts: list[str]) -> None:
     value = "".join(parts)
     page = page_of("Adresse : {{ service.address }}.", {"service.address": value or "x"})
-    assert {tag for tag, _ in TAG.findall(page)} <= {"p", "/p", "br", "mark", "/mark"}
+    assert {tag for tag, _ in tags_of(page)} <= {"p", "br"}
 
 
 def test_an_address_on_two_lines_stays_on_two_lines() -> None:

@@ -1,0 +1,313 @@
+"""Train ``models/bible-fr``: a static French sentence-embedding model, from text alone, in minutes on two cores.
+
+    python -m scripts.train_model [--corpus ../shared/corpus/pairs.jsonl.gz] [--out models/bible-fr]
+
+1. A WordPiece vocabulary on lower-cased, accent-free text.
+2. Token vectors from co-occurrence: positive pointwise mutual information in a window, then a truncated SVD (Levy and Goldberg, 2014),
+   scaled by smooth inverse frequency so that frequent words weigh little (Arora et al., 2017).
+3. Symmetric multiple-negatives ranking (Henderson et al., 2017) on pairs of texts that mean the same: citizens' messages and the plain
+   questions behind them, headings and their passages, sentences and those that follow; part of the queries are disturbed (typos,
+   SMS spelling) so that the model has met them.
+
+Only the train split of ``training/messages`` is used. The result is loaded by ``SentenceTransformer(path)``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tqdm import tqdm
+
+from scripts.training_messages import Message, messages
+from webapp.settings import PROJECT
+
+Matrix = npt.NDArray[np.float32]
+
+UNKNOWN = "[UNK]"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of the training, with the values that the ablations of the model card kept."""
+
+    seed: int = 20_261_122
+    vocabulary: int = 24_000
+    dimensions: int = 384
+    window: int = 6
+    sif: float = 1e-3
+    epochs: int = 6
+    batch: int = 512
+    scale: float = 20.0
+    learning_rate: float = 3e-3
+    disturbed: float = 0.4
+    next_sentence_weight: float = 1.6
+    message_repeats: int = 3
+    ppmi: bool = True
+    use_messages: bool = True
+    use_corpus: bool = True
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two texts that mean the same. Pairs of one ``group`` are never each other's negatives; ``weight`` scales the loss."""
+
+    query: str
+    passage: str
+    group: str
+    weight: float = 1.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train and save; returns an exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, default=PROJECT.parent / "shared" / "corpus" / "pairs.jsonl.gz")
+    parser.add_argument("--out", type=Path, default=PROJECT / "models" / "bible-fr")
+    for name, kind in (("vocabulary", int), ("dimensions", int), ("epochs", int), ("message-repeats", int), ("learning-rate", float)):
+        parser.add_argument(f"--{name}", type=kind, default=getattr(Recipe, name.replace("-", "_")))
+    for name in ("ppmi", "messages", "corpus-pairs"):
+        parser.add_argument(f"--no-{name}", action="store_true", help=f"ablation: leave out {name}")
+    options = parser.parse_args(arguments)
+    if not options.corpus.exists():
+        print(f"{options.corpus} is missing: give the training corpus with --corpus.", file=sys.stderr)
+        return 2
+    recipe = Recipe(
+        vocabulary=options.vocabulary,
+        dimensions=options.dimensions,
+        epochs=options.epochs,
+        message_repeats=options.message_repeats,
+        learning_rate=options.learning_rate,
+        ppmi=not options.no_ppmi,
+        use_messages=not options.no_messages,
+        use_corpus=not options.no_corpus_pairs,
+    )
+    started = time.perf_counter()
+    train(recipe, options.corpus, options.out)
+    size_mb = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file()) / 1e6
+    print(f"{options.out}: {size_mb:.1f} MB in {time.perf_counter() - started:.0f} s")
+    return 0
+
+
+def train(recipe: Recipe, corpus: Path, out: Path) -> None:
+    """Run the whole recipe and save the model in ``out``, which is replaced only when all went well."""
+    random.seed(recipe.seed)
+    np.random.seed(recipe.seed)  # noqa: NPY002  # scikit-learn's SVD reads it
+    torch.manual_seed(recipe.seed)
+    torch.use_deterministic_algorithms(True)
+    written = messages("train") if recipe.use_messages else []
+    corpus_pairs = read_corpus(corpus, recipe)
+    texts = [text for pair in corpus_pairs for text in (pair.query, pair.passage)]
+    texts += [text for message in written for text in (message.text, message.question, *message.paraphrases) if text]
+    texts = list(dict.fromkeys(texts))
+    print(f"{len(corpus_pairs)} pairs of the corpus, {len(written)} messages, {len(texts)} distinct texts")
+    tokenizer = train_tokenizer(texts, recipe)
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+    vectors = initial_vectors(ids, tokenizer.get_vocab_size(), recipe)
+    pairs = (corpus_pairs if recipe.use_corpus else []) + [pair for pair in message_pairs(written, recipe)]
+    vectors = contrast(vectors, tokenizer, pairs, recipe)
+    save(vectors, tokenizer, out)
+
+
+def read_corpus(path: Path, recipe: Recipe) -> list[Pair]:
+    """Read the pairs of the corpus; a passage is the group, as several questions may share it."""
+    pairs = []
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            entry = json.loads(line)
+            weight = recipe.next_sentence_weight if entry["kind"] == "next_sentences" else 1.0
+            pairs.append(Pair(entry["query"], entry["passage"], entry["passage"], weight))
+    return pairs
+
+
+def message_pairs(written: Sequence[Message], recipe: Recipe) -> list[Pair]:
+    """Pair each message with what it means: its question, its paraphrases, and how somebody else said the same."""
+    by_need: dict[str, list[Message]] = {}
+    for message in written:
+        if message.question:
+            by_need.setdefault(message.need, []).append(message)
+    pairs = []
+    for need, told in by_need.items():
+        # Needs of one topic share most of their words: they are no good negatives of each other.
+        group = told[0].topics[0] if told[0].topics else need
+        plain = [told[0].question, *told[0].paraphrases]
+        pairs += [Pair(one, other, group) for one in plain for other in plain if one != other]
+        for message in told:
+            others = [other.text for other in told if other.text != message.text]
+            targets = [*plain, *random.sample(others, k=min(len(others), recipe.message_repeats))]
+            pairs += [Pair(message.text, target, group) for target in targets]
+    return pairs
+
+
+def train_tokenizer(texts: Iterable[str], recipe: Recipe) -> Tokenizer:
+    """Learn a WordPiece vocabulary on lower-cased, accent-free words."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=40))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Replace("œ", "oe"), normalizers.NFKD(), normalizers.Lowercase(), normalizers.StripAccents()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=recipe.vocabulary, min_frequency=2, special_tokens=["[PAD]", UNKNOWN], continuing_subword_prefix="##", show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def initial_vectors(ids: Sequence[Sequence[int]], size: int, recipe: Recipe) -> Matrix:
+    """Make token vectors from co-occurrence, scaled by smooth inverse frequency; shape (size, dimensions)."""
+    counts = Counter(token for sequence in ids for token in sequence)
+    frequency = np.array([counts[token] for token in range(size)], dtype=np.float64) + 1.0
+    weights = recipe.sif / (recipe.sif + frequency / frequency.sum())
+    if recipe.ppmi:
+        left, _, _ = _svd(_ppmi(ids, size, recipe.window), recipe)
+    else:
+        left = np.random.default_rng(recipe.seed).normal(size=(size, recipe.dimensions))
+    norms = np.linalg.norm(left, axis=1, keepdims=True)
+    unit = left / np.maximum(norms, 1e-9)
+    return np.asarray(unit * weights[:, None], dtype=np.float32)
+
+
+def _ppmi(ids: Sequence[Sequence[int]], size: int, window: int) -> sparse.csr_matrix:
+    total = sparse.csr_matrix((size, size), dtype=np.float64)
+    flat = np.concatenate([[*sequence, *([-1] * window)] for sequence in ids])
+    for distance in range(1, window + 1):
+        one, other = flat[:-distance], flat[distance:]
+        both = (one >= 0) & (other >= 0)
+        # A nearer word says more: its count is divided by the distance.
+        weight = np.full(both.sum(), 1.0 / distance)
+        total = total + sparse.csr_matrix((weight, (one[both], other[both])), shape=(size, size))
+    total = (total + total.T).tocoo()
+    sums = np.asarray(total.sum(axis=1)).ravel()
+    smoothed = sums**0.75
+    value = np.log(total.data * smoothed.sum() / (sums[total.row] * smoothed[total.col]))
+    kept = value > 0
+    return sparse.csr_matrix((value[kept], (total.row[kept], total.col[kept])), shape=(size, size))
+
+
+def _svd(matrix: sparse.csr_matrix, recipe: Recipe) -> tuple[Matrix, Matrix, Matrix]:
+    left, singular, right = randomized_svd(matrix, n_components=recipe.dimensions, n_iter=4, random_state=recipe.seed)
+    return left * np.sqrt(singular), singular, right
+
+
+def contrast(vectors: Matrix, tokenizer: Tokenizer, pairs: Sequence[Pair], recipe: Recipe) -> Matrix:
+    """Pull the two texts of a pair together and push the others of the batch away."""
+    bag = torch.nn.EmbeddingBag.from_pretrained(torch.from_numpy(vectors), mode="sum", freeze=False, sparse=True)
+    optimizer = torch.optim.SparseAdam(bag.parameters(), lr=recipe.learning_rate)
+    steps_per_epoch = len(pairs) // recipe.batch
+    total_steps = recipe.epochs * steps_per_epoch
+    # The rows start small (SIF): the step is relative to their size.
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.02, 1 - step / max(total_steps, 1)))
+    shuffler = random.Random(recipe.seed)
+    bar = tqdm(total=total_steps, desc="training", unit="batch")
+    for _ in range(recipe.epochs):
+        order = list(pairs)
+        shuffler.shuffle(order)
+        for start in range(0, steps_per_epoch * recipe.batch, recipe.batch):
+            chosen = order[start : start + recipe.batch]
+            queries = [disturb(pair.query, shuffler) if shuffler.random() < recipe.disturbed else pair.query for pair in chosen]
+            left = _embed(bag, tokenizer, queries)
+            right = _embed(bag, tokenizer, [pair.passage for pair in chosen])
+            loss = _ranking_loss(left, right, chosen, recipe)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            bar.update()
+            bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    bar.close()
+    return np.asarray(bag.weight.detach().numpy(), dtype=np.float32)
+
+
+def _embed(bag: torch.nn.EmbeddingBag, tokenizer: Tokenizer, texts: Sequence[str]) -> torch.Tensor:
+    ids = [encoding.ids or [1] for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    offsets = torch.tensor([0, *np.cumsum([len(sequence) for sequence in ids[:-1]])])
+    return torch.nn.functional.normalize(bag(torch.tensor([token for sequence in ids for token in sequence]), offsets))
+
+
+def _ranking_loss(left: torch.Tensor, right: torch.Tensor, chosen: Sequence[Pair], recipe: Recipe) -> torch.Tensor:
+    scores = left @ right.T * recipe.scale
+    numbers: dict[str, int] = {}
+    groups = torch.tensor([numbers.setdefault(pair.group, len(numbers)) for pair in chosen])
+    twins = (groups[:, None] == groups[None, :]) & ~torch.eye(len(chosen), dtype=torch.bool)
+    scores = scores.masked_fill(twins, -1e4)
+    weights = torch.tensor([pair.weight for pair in chosen])
+    target = torch.arange(len(chosen))
+    forward = torch.nn.functional.cross_entropy(scores, target, reduction="none")
+    backward = torch.nn.functional.cross_entropy(scores.T, target, reduction="none")
+    return ((forward + backward) / 2 * weights).sum() / weights.sum()
+
+
+_SHORTCUTS = {
+    "quoi": "koi", "que": "ke", "qui": "ki", "quand": "kan", "pourquoi": "pk", "comment": "cmt", "pour": "pr", "dans": "ds", "avec": "av",
+    "c'est": "c", "j'ai": "g", "est-ce que": "esk", "bonjour": "bjr", "salut": "slt", "s'il vous plait": "svp", "s'il vous plaît": "svp",
+    "merci": "mrc", "beaucoup": "bcp", "rendez-vous": "rdv", "toujours": "tjr", "aujourd'hui": "auj", "maintenant": "mtn", "parce que": "pcq",
+    "vous": "vs", "nous": "ns", "tout": "tt", "tous": "ts", "problème": "pb", "c'était": "c t", "fait": "fé", "mais": "mé",
+}  # fmt: skip
+_NEIGHBOURS = dict(
+    zip(
+        "azertyuiopqsdfghjklmwxcvbn",
+        ["zq", "aes", "zrd", "etf", "ryg", "tuh", "yij", "uok", "ipl", "om", "asw", "qdzx", "sfec", "dgrv", "fhtb", "gjyn", "hkun",
+         "jli", "kmo", "lp", "xqs", "wcs", "xvd", "cbf", "vng", "bhj"],
+        strict=True,
+    )
+)  # fmt: skip
+
+
+def disturb(text: str, chance: random.Random) -> str:
+    """Write a text as a hurried person would: SMS spelling, missing apostrophes, a typo in some words."""
+    lowered = text.lower()
+    if chance.random() < 0.5:
+        for plain, short in _SHORTCUTS.items():
+            if plain in lowered and chance.random() < 0.6:
+                lowered = f" {lowered} ".replace(f" {plain} ", f" {short} ").strip()
+    if chance.random() < 0.4:
+        lowered = lowered.replace("'", "" if chance.random() < 0.5 else " ")
+    words = [_typo(word, chance) if len(word) > 4 and chance.random() < 0.12 else word for word in lowered.split(" ")]
+    return " ".join(words)
+
+
+def _typo(word: str, chance: random.Random) -> str:
+    at = chance.randrange(1, len(word) - 1)
+    kind = chance.randrange(4)
+    if kind == 0:
+        return word[:at] + word[at + 1 :]
+    if kind == 1:
+        return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    if kind == 2:
+        return word[:at] + word[at] + word[at:]
+    return word[:at] + chance.choice(_NEIGHBOURS.get(word[at], word[at])) + word[at + 1 :]
+
+
+def save(vectors: Matrix, tokenizer: Tokenizer, out: Path) -> None:
+    """Save a sentence-transformers model, rows in half precision: half the size, and nothing measurable is lost."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
+
+    staging = out.with_name(f".{out.name}.new")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.parent.mkdir(parents=True, exist_ok=True)
+    module = StaticEmbedding(tokenizer, embedding_weights=torch.from_numpy(vectors).half())
+    SentenceTransformer(modules=[module, Normalize()], device="cpu").save(str(staging), create_model_card=False)
+    card = out / "README.md"
+    if card.exists():
+        shutil.copy2(card, staging / "README.md")
+    shutil.rmtree(out, ignore_errors=True)
+    staging.rename(out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
