@@ -233,7 +233,7 @@ class _Subject:
         Rendering an article on every channel takes some five milliseconds; most are far below the limits.
         """
         filled = _PLACEHOLDER.sub(self._value_of, text)
-        if re.search(r"[\[<|{\t]|^\s*\d+[.)]", filled, re.MULTILINE):
+        if _MAY_GROW.search(filled):
             return None
         # A list right under its sentence gets a blank line.
         return len(filled) + filled.count("\n")
@@ -260,6 +260,10 @@ class _Subject:
 
 
 _PLACEHOLDER = re.compile(r"""(?<!\{)\{\{\s*([\w.]+)\s*(?:\|\s*fallback\(\s*(?:"([^"]*)"|'([^']*)')\s*\)\s*)?\}\}""")
+
+
+# Links, tables, tags, numbers and nested lists may be longer in plain text than they are written.
+_MAY_GROW = re.compile(r"[\[<|{\t]|^\s*\d+[.)]|^ +[-*+>]|^[-*+>]\s*[-*+>\d]", re.MULTILINE)
 
 
 def _placeholders(text: str) -> list[render.Placeholder]:

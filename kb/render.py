@@ -89,7 +89,8 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 _environment = _Environment(autoescape=False, keep_trailing_newline=True)
-_environment.filters = {"fallback": lambda value, text: value or text}
+# The same name may stand once with a fallback and once without: what is unfilled is always a mark, and the filter replaces it.
+_environment.filters = {"fallback": lambda value, text: text if value.startswith(_OPEN) else value}
 _environment.globals = {}
 
 
@@ -163,8 +164,9 @@ def fill(text: str, values: Mapping[str, str], *, escape: bool = True) -> Filled
     missing = []
     for item in found:
         value = _CONTROL.sub("", values.get(item.name, ""))
-        if not value and item.fallback is None:
-            missing.append(item.name)
+        if not value.strip():
+            if item.fallback is None:
+                missing.append(item.name)
             value = f"{_OPEN}{escape_markdown(item.name) if escape else item.name}{_CLOSE}"
         else:
             # A value that was itself filled (the signature) brings the marks of what it misses.

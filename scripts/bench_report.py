@@ -95,9 +95,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole run. ``encoded_per_second`` is how many passages the model encodes on this machine as it is loaded now."""
+    """A whole run. ``machine`` says how busy it was; ``encoded_per_second`` is how many passages the model encodes on it as it is."""
 
     model: str
+    machine: str
     accuracy_messages: int
     long_messages: int
     encoded_per_second: float
@@ -158,7 +159,7 @@ def ratio(one: float, other: float) -> float:
 
 def render(report: Report) -> str:
     """Lay out the whole report for a terminal."""
-    parts = [f"Model {report.model}; {report.encoded_per_second:.0f} passages encoded a second", _accuracy_table(report)]
+    parts = [f"Model {report.model}; {report.machine}; {report.encoded_per_second:.0f} passages encoded a second", _accuracy_table(report)]
     if report.scales:
         parts += [_latency_table(report), _upkeep_table(report), _load_table(report)]
     parts.append(table(["required", "measured", ""], [(one.name, one.measured, one.verdict) for one in checks(report)]))

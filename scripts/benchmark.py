@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import time
@@ -125,10 +126,11 @@ def _prepare(options: argparse.Namespace) -> Bench:
 def run(bench: Bench, sizes: tuple[int, ...] | list[int]) -> Report:
     """Measure everything, the accuracy first, then each size of collection."""
     _say("accuracy on the sample content")
+    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the run"
     accuracy = measure_accuracy(bench)
     rate = measure_encoding(bench)
     scales = tuple(measure_scale(bench, size) for size in sorted(set(sizes)))
-    return Report(bench.embedder.name, len(bench.queries), len(bench.long_messages), rate, accuracy, scales)
+    return Report(bench.embedder.name, machine, len(bench.queries), len(bench.long_messages), rate, accuracy, scales)
 
 
 def measure_accuracy(bench: Bench) -> tuple[Accuracy, ...]:

@@ -34,8 +34,12 @@ from sklearn.utils.extmath import randomized_svd
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from tqdm import tqdm
 
+from kb.article import Article
+from kb.library import Library
 from scripts.training_messages import Message, messages
-from webapp.settings import PROJECT
+from search import text
+from search.passages import passages
+from webapp.settings import PROJECT, SAMPLE_KB
 
 Matrix = npt.NDArray[np.float32]
 
@@ -61,6 +65,7 @@ class Recipe:
     ppmi: bool = True
     use_messages: bool = True
     use_corpus: bool = True
+    use_articles: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=PROJECT / "models" / "bible-fr")
     for name, kind in (("vocabulary", int), ("dimensions", int), ("epochs", int), ("message-repeats", int), ("learning-rate", float)):
         parser.add_argument(f"--{name}", type=kind, default=getattr(Recipe, name.replace("-", "_")))
-    for name in ("ppmi", "messages", "corpus-pairs"):
+    for name in ("ppmi", "messages", "corpus-pairs", "articles"):
         parser.add_argument(f"--no-{name}", action="store_true", help=f"ablation: leave out {name}")
     options = parser.parse_args(arguments)
     if not options.corpus.exists():
@@ -95,6 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
         ppmi=not options.no_ppmi,
         use_messages=not options.no_messages,
         use_corpus=not options.no_corpus_pairs,
+        use_articles=not options.no_articles,
     )
     started = time.perf_counter()
     train(recipe, options.corpus, options.out)
@@ -111,14 +117,18 @@ def train(recipe: Recipe, corpus: Path, out: Path) -> None:
     torch.use_deterministic_algorithms(True)
     written = messages("train") if recipe.use_messages else []
     corpus_pairs = read_corpus(corpus, recipe)
-    texts = [text for pair in corpus_pairs for text in (pair.query, pair.passage)]
-    texts += [text for message in written for text in (message.text, message.question, *message.paraphrases) if text]
+    texts = [one for pair in corpus_pairs for one in (pair.query, pair.passage)]
+    texts += [one for message in written for one in (message.text, message.question, *message.paraphrases) if one]
+    library = Library.load(SAMPLE_KB)
+    articles = [article for article in library.articles.values() if not article.is_advice]
+    texts += [passage.encoded for article in articles for passage in passages(article)]
     texts = list(dict.fromkeys(texts))
     print(f"{len(corpus_pairs)} pairs of the corpus, {len(written)} messages, {len(texts)} distinct texts")
     tokenizer = train_tokenizer(texts, recipe)
     ids = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
     vectors = initial_vectors(ids, tokenizer.get_vocab_size(), recipe)
-    pairs = (corpus_pairs if recipe.use_corpus else []) + [pair for pair in message_pairs(written, recipe)]
+    pairs = corpus_pairs if recipe.use_corpus else []
+    pairs = [*pairs, *message_pairs(written, recipe), *article_pairs(articles, written, recipe)]
     vectors = contrast(vectors, tokenizer, pairs, recipe)
     save(vectors, tokenizer, out)
 
@@ -150,6 +160,28 @@ def message_pairs(written: Sequence[Message], recipe: Recipe) -> list[Pair]:
             others = [other.text for other in told if other.text != message.text]
             targets = [*plain, *random.sample(others, k=min(len(others), recipe.message_repeats))]
             pairs += [Pair(message.text, target, group) for target in targets]
+    return pairs
+
+
+def article_pairs(articles: Sequence[Article], written: Sequence[Message], recipe: Recipe) -> list[Pair]:
+    """Pair each article's questions, and the messages that it answers, with its title, its lead and one another."""
+    if not recipe.use_articles:
+        return []
+    told: dict[str, list[str]] = {}
+    for message in written:
+        for topic in message.topics[:1]:
+            told.setdefault(topic, []).append(message.text)
+    pairs = []
+    for article in articles:
+        title, lead = article.title, text.plain(article.lead)
+        questions = list(article.meta.questions)
+        pairs += [Pair(title, lead, article.slug)]
+        for question in questions:
+            others = random.sample([other for other in questions if other != question], k=min(2, len(questions) - 1))
+            pairs += [Pair(question, target, article.slug) for target in (title, lead, *others)]
+        for message in told.get(article.slug, []):
+            targets = (title, lead, *random.sample(questions, k=min(2, len(questions))))
+            pairs += [Pair(message, target, article.slug) for target in targets]
     return pairs
 
 

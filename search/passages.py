@@ -15,7 +15,7 @@ FIELDS: tuple[Field, ...] = ("title", "question", "lead", "body")
 MAX_BODY_PASSAGES = 8
 PASSAGE_WORDS = 90
 
-_HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6}[ \t]++(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def passages(article: Article) -> tuple[Passage, ...]:
 def _sections(details: str) -> list[tuple[str, str]]:
     parts = _HEADING.split(details)
     sections = [("", parts[0])] if parts[0].strip() else []
-    return sections + [(text.plain(parts[i]), parts[i + 1]) for i in range(1, len(parts) - 1, 2)]
+    return sections + [(text.plain(parts[i].rstrip(" \t#")), parts[i + 1]) for i in range(1, len(parts) - 1, 2)]
 
 
 def _chunks(words_of: str) -> list[str]:

@@ -7,6 +7,7 @@ Nothing is kept: the functions are pure.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 MAX_SEGMENTS = 8
 _MIN_SEGMENT_WORDS = 3
@@ -36,7 +37,7 @@ _CLOSING = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _POSTSCRIPT = re.compile(r"^\s*p\.?\s?s\.?\s*[:;,-]\s*", re.IGNORECASE | re.MULTILINE)
-_CONTACT_LINE = re.compile(r"^\s*(?:t[ée]l\b.{0,40}|(?:\+33|0)\s?\d(?:[\s.-]?\d{2}){4}|\S+@\S+\.\w+|--+|_{3,})\s*$", re.IGNORECASE)
+_CONTACT_LINE = re.compile(r"^\s*(?:t[ée]l\b.{0,40}|(?:\+33|0)\s?\d(?:[\s.-]?\d{2}){4}|[^\s@]+@[^\s@]+\.\w+|--+|_{3,})\s*$", re.IGNORECASE)
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…;])\s+(?=\S)|\n+")
 _ABBREVIATION = re.compile(r"(?:^|\s)(?:m|mr|mme|mlle|dr|art|n|no|av|bd|bld|pl|st|ste|etc|cf|ex|tel|tél|env|max|min)\.$", re.IGNORECASE)
@@ -65,12 +66,17 @@ def strip_message(message: str) -> str:
         What is left, line breaks kept; the whole message when nothing would be.
     """
     lines: list[str] = []
-    for line in message.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+    message = unicodedata.normalize("NFC", message)
+    for raw in message.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        line = " ".join(raw.split())
+        # Runs of blanks mean nothing, and the expressions below would go over them again and again.
+        if not line and lines and not lines[-1]:
+            continue
         if _QUOTED.match(line):
-            if any(one.strip() for one in lines):
+            if any(lines):
                 break
             continue
-        if line.lstrip().startswith(">") or _DEVICE.match(line) or _CONTACT_LINE.match(line) or _DROPPED_HEADER.match(line):
+        if line.startswith(">") or _DEVICE.match(line) or _CONTACT_LINE.match(line) or _DROPPED_HEADER.match(line):
             continue
         lines.append(_HEADER.sub("", line))
     text = "\n".join(lines).strip()
@@ -111,12 +117,12 @@ def _without_greeting(text: str) -> str:
 def _without_closing(text: str) -> str:
     for match in _CLOSING.finditer(text):
         before, after = text[: match.start()].strip(), text[match.end() :]
-        if len(before.split()) < 2:
+        if len(before.split(maxsplit=2)) < 2:
             continue
         postscript = _POSTSCRIPT.search(after)
         tail = after.strip()
         # "Merci de votre aide" may open a letter: what follows a closing is dropped only when it looks like a signature.
-        if len(tail.split()) <= 14 or match.group().strip().lower().startswith(
+        if len(tail.split(maxsplit=15)) <= 14 or match.group().strip().lower().startswith(
             ("cordialement", "bien cordialement", "je vous prie", "veuillez agr")
         ):
             return before + (f"\n\n{after[postscript.end() :].strip()}" if postscript else "")
@@ -128,7 +134,7 @@ def _sentences(block: str) -> list[str]:
     for piece in _SENTENCE_END.split(block):
         if not piece.strip():
             continue
-        if found and (_ABBREVIATION.search(found[-1]) or not re.search(r"\w", piece)):
+        if found and (_ABBREVIATION.search(found[-1][-12:]) or not re.search(r"\w", piece)):
             found[-1] += " " + piece.strip()
         else:
             found.append(piece.strip())

@@ -12,11 +12,12 @@ from whoosh.lang.snowball.french import FrenchStemmer
 
 from kb.article import WIKI_LINK
 
-_PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+# Possessive or bounded: a page of brackets or blanks is read in linear time.
+_PLACEHOLDER = re.compile(r"\{\{(?:[^{}]|\{(?!\{)|\}(?!\}))*+\}\}|\{%(?:[^{%]|\{(?!%)|%(?!\}))*+%\}")
 _HTML_TAG = re.compile(r"<[^<>]{1,500}>")
-_LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
+_LINK = re.compile(r"!?\[([^\[\]\n]*+)\]\([^)\n]{0,1000}+\)")
 _SYNTAX = re.compile(r"^[ \t]*(?:#{1,6}|[-*+>]|\d+[.)])[ \t]+|[*_`|~]{1,3}", re.MULTILINE)
-_SPACES = re.compile(r"[ \t]+")
+_SPACES = re.compile(r"[^\S\n]+")
 _BLANKS = re.compile(r"\s*\n\s*")
 
 # Words of French that say nothing of the subject, accents folded. "pas" and "non" stay out of the list: "poubelle pas ramassée".

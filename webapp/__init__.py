@@ -36,7 +36,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         MAX_FORM_MEMORY_SIZE=MAX_REQUEST_BYTES,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_HTTPONLY=True,
-        TRUSTED_HOSTS=["localhost", "127.0.0.1", "[::1]"],
         BABEL_DEFAULT_LOCALE=settings.language,
         WTF_CSRF_TIME_LIMIT=None,
     )

@@ -9,7 +9,7 @@ from flask import Flask, Response, jsonify, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from pydantic import BaseModel
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from kb.errors import KbError, StoreError, UnknownChannel, UnknownSlug
 from search.errors import QueryError, SearchError
@@ -49,7 +49,7 @@ def init_app(app: Flask) -> None:
 def error_response(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> Response:
     """Make the response of an error: JSON under ``/api/`` and for health checks, a page elsewhere."""
     title = HTTPStatus(status).phrase
-    if request.path.startswith("/api/"):
+    if request.path.startswith(("/api/", "/healthz", "/readyz")):
         response = jsonify(Problem(title=title, status=status, detail=detail, errors=errors).model_dump(exclude_none=True))
         response.content_type = "application/problem+json"
     else:
@@ -80,13 +80,18 @@ def _detail(error: HTTPException) -> str:
     status = error.code or 500
     if status in known:
         return known[status]
-    return error.description or _("Réessayez ; si l'erreur revient, prévenez votre administrateur.")
+    # What werkzeug says by default is in English, and for developers.
+    own = error.description if error.description != type(error).description else None
+    return own or _("Réessayez ; si l'erreur revient, prévenez votre administrateur.")
 
 
 def _http_error(error: HTTPException) -> Response:
     if error.response is not None:
         return error.response  # type: ignore[return-value]
-    return error_response(error.code or 500, _detail(error))
+    response = error_response(error.code or 500, _detail(error))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
 
 
 def _csrf_error(_error: CSRFError) -> Response:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from flask import Flask, Response, abort, request, url_for
+from flask_babel import gettext as _
 
 from webapp.settings import is_loopback
 
@@ -41,7 +43,11 @@ def init_app(app: Flask) -> None:
     def refuse_other_machines() -> None:
         # Without accounts everybody who connects is an agent: only this machine may, whatever address gunicorn was given.
         if request.remote_addr and not is_loopback(request.remote_addr):
-            abort(403, "Ce service n'accepte que les connexions de cette machine tant qu'il n'y a pas de comptes.")
+            abort(403, _("Ce service n'accepte que les connexions de cette machine tant qu'il n'y a pas de comptes."))
+        # A site that points its own name to this machine would be read as ours by the agent's browser. Werkzeug's TRUSTED_HOSTS
+        # does this before an address can be built for the error page, and knows no IPv6.
+        if not is_loopback(re.sub(r":\d+$", "", request.host)):
+            abort(403, _("Ce service ne répond qu'à l'adresse de cette machine : http://localhost ou http://127.0.0.1."))
 
     @app.after_request
     def add_headers(response: Response) -> Response:

@@ -47,7 +47,9 @@ def changed(*changes: tuple[str, str]) -> str:
 
 LEAD = "Le passeport se demande au guichet, {{ service.hours }}. Comptez {{ service.facts.delai }}."
 SHORT = "Le passeport se demande au guichet, tél. {{ service.phone }}."
-NUMBERED = {number: line for number, line in enumerate(PASSPORT.splitlines(), 1)}
+SOURCE_URL = "https://www.service-public.fr/passeport"
+SOURCES = f"sources:\n  - title: Passeport\n    url: {SOURCE_URL}\n"
+SEE_ALSO = "see_also: [carte-identite]"
 
 
 def test_a_good_article_raises_nothing(content: Content) -> None:
@@ -58,16 +60,16 @@ def test_a_good_article_raises_nothing(content: Content) -> None:
 CASES: list[tuple[str, str, list[tuple[str, str]], str, str]] = [
     ("unknown-service", "error", [("service: etat-civil\n", "service: etat-civile\n")], "service: etat-civile", "« etat-civil »"),
     ("wrong-folder", "error", [("service: etat-civil\n", "service: dechets\n")], "service: dechets", "articles/dechets"),
-    ("broken-link", "error", [("see_also: [carte-identite]", "see_also:\n  - passeport\n  - carte-identit\n")], "  - carte-identit", "« carte-identite »"),
-    ("broken-link", "error", [("Une photo", "Une photo.\n\nVoir [[ carte-idantite | la carte ]]")], "[[ carte-idantite", "« carte-identite »"),
+    ("broken-link", "error", [(SEE_ALSO, "see_also:\n  - passeport\n  - carte-identit\n")], "  - carte-identit", "« carte-identite »"),
+    ("broken-link", "error", [("Une photo", "Une photo.\n\nVoir [[ carte-idantite | la carte ]]")], "[[ carte-id", "« carte-identite »"),
     ("broken-link", "error", [(SHORT, "Au guichet, voir [[inconnu]].")], "short:", "« inconnu »"),
     ("malformed-link", "error", [("Une photo", "Une photo.\n\nVoir [[carte-identite#tarif]]")], "[[carte-identite#tarif]]", "sans « # »"),
     ("short-too-long", "error", [(SHORT, "Tél. {{ service.phone }} " + "a" * 270)], "short:", "de "),
     ("reply-over-limit", "error", [(SHORT, "Tél. {{ service.phone }} " + "a" * 120)], "short:", "SMS"),
     ("reply-over-limit", "error", [("channels: {}", "channels:\n  phone: Bonjour.\n  sms: " + "a" * 160)], "  sms:", "« channels »"),
-    ("reply-over-limit", "error", [(LEAD, "Au guichet. " * 18), (f"short: {SHORT}\n", "")], "Au guichet. Au guichet.", "ajoutez une réponse courte"),
+    ("reply-over-limit", "error", [(LEAD, "Au guichet. " * 18), (f"short: {SHORT}\n", "")], "Au guichet. Au", "une réponse courte"),
     ("unknown-fact", "error", [("Une photo", "Une photo.\n\nPrix : {{ service.facts.tarif }}")], "service.facts.tarif", "« tarif »"),
-    ("unknown-fact", "error", [("Une photo", "{{ service.facts.delais }}")], "service.facts.delais", "Vouliez-vous dire « service.facts.delai »"),
+    ("unknown-fact", "error", [("Une photo", "{{ service.facts.delais }}")], "service.facts.delais", "Vouliez-vous dire"),
     ("unknown-fact", "error", [("Une photo", "{{ organisation.facts.x }}")], "organisation.facts.x", "organisation.yml"),
     ("unknown-fact", "error", [("Une photo", "{{ services.dechets.facts.x }}")], "services.dechets.facts.x", "« dechets »"),
     ("empty-placeholder", "error", [("Une photo", "{{ services.dechets.hours }}")], "services.dechets.hours", "services.yml"),
@@ -77,19 +79,19 @@ CASES: list[tuple[str, str, list[tuple[str, str]], str, str]] = [
     ("alias-taken", "error", [("aliases: []", "aliases:\n  - passeport")], "  - passeport", "un article qui existe"),
     ("alias-taken", "error", [("aliases: []", "aliases:\n  - ancien\n  - ancien # bis")], "  - ancien # bis", "deux fois"),
     ("unknown-channel", "error", [("channels: {}", "channels:\n  email: Bonjour.\n  fax: Bonjour.")], "  fax:", "private_message"),
-    ("bad-source-url", "error", [("https://www.service-public.fr/passeport", "javascript:alert(1)")], "  - title: Passeport", "https://"),
-    ("bad-source-url", "error", [("https://www.service-public.fr/passeport", "www.service-public.fr")], "  - title: Passeport", "https://"),
-    ("bad-source-url", "error", [("https://www.service-public.fr/passeport", '"http://[x"')], "  - title: Passeport", "https://"),
+    ("bad-source-url", "error", [(SOURCE_URL, "javascript:alert(1)")], "  - title: Passeport", "https://"),
+    ("bad-source-url", "error", [(SOURCE_URL, "www.service-public.fr")], "  - title: Passeport", "https://"),
+    ("bad-source-url", "error", [(SOURCE_URL, '"http://[x"')], "  - title: Passeport", "https://"),
     ("few-questions", "warning", [("  - passeport enfant\n", "")], "questions:", "3 question"),
     ("same-question", "warning", [("passeport enfant", "« REFAIRE ma carte » !")], "REFAIRE ma carte", "« carte-identite »"),
     ("same-question", "warning", [("passeport enfant", "comment avoir un passeport")], "comment avoir un passeport", "deux fois"),
     ("same-title", "warning", [("Demander un passeport", "refaire sa carte d’identite")], "title:", "« carte-identite »"),
-    ("no-source", "warning", [("sources:\n  - title: Passeport\n    url: https://www.service-public.fr/passeport\n", "sources: []\n")], "sources:", "source"),
+    ("no-source", "warning", [(SOURCES, "sources: []\n")], "sources:", "source"),
     ("no-review-date", "warning", [("review_by: 2099-01-01\n", "")], "reviewed_on:", "review_by"),
     ("review-overdue", "warning", [("review_by: 2099-01-01", "review_by: 2026-11-21")], "review_by:", "2026-11-21"),
     ("review-dates-swapped", "warning", [("reviewed_on: 2026-01-01", "reviewed_on: 2099-01-02")], "review_by:", "2099-01-02"),
     ("long-lead", "warning", [(LEAD, LEAD + "\n" + "Une phrase de plus. " * 50)], "Le passeport se demande au guichet, {{", "900"),
-    ("dismissive", "warning", [("Une photo", "Une photo.\n\nCe n'est pas de notre\nressort")], "Ce n'est pas de notre", "« pas de notre ressort »"),
+    ("dismissive", "warning", [("Une photo", "Une photo.\n\nCe n'est pas de notre\nressort")], "Ce n'est pas", "« pas de notre ressort »"),
     ("dismissive", "warning", [(SHORT, "Ce n’est pas de notre faute, tél. {{ service.phone }}.")], "short:", "première étape"),
     ("channel-bound", "warning", [(LEAD, "Bonjour.\n\nCliquez sur le lien.")], "Cliquez", "téléphone"),
     ("only-digital", "warning", [(LEAD, "\nTout se fait en ligne."), (SHORT, "En ligne.")], "Tout se fait en ligne", "{{ service.phone }}"),
@@ -369,7 +371,8 @@ def test_an_acronym_of_the_synonyms_needs_no_words(content: Content) -> None:
 
 @pytest.mark.parametrize(
     "way",
-    ["Appelez-nous.", "Venez à l'accueil.", "Au guichet.", "Tél. : 02 61 91 40 10.", "Composez le 39 19.", "{{ organisation.phone }}", "{{ service.facts.urgence }}", "Par courrier."],
+    ["Appelez-nous.", "Venez à l'accueil.", "Au guichet.", "Tél. : 02 61 91 40 10.", "Composez le 39 19.", "{{ organisation.phone }}",
+     "{{ service.facts.urgence }}", "Par courrier."],
 )  # fmt: skip
 def test_a_way_without_internet_is_recognised(content: Content, way: str) -> None:
     content.write("services.yml", "etat-civil: {name: É, phone: '', facts: {delai: x, urgence: 02 61 91 40 13}}\n")
@@ -380,8 +383,10 @@ def test_a_way_without_internet_is_recognised(content: Content, way: str) -> Non
 # The whole.
 
 fragments = st.sampled_from(
-    ["mot ", "\n", "\n\n", "- ", "1. ", "12) ", "## T\n", "> ", "    ", "\t- ", "**a** ", "& ", "&amp; ", "<br>", "| a |\n|---|\n", "[x](https://a.example) ",
-     "[[carte-identite]] ", "{{ service.hours }} ", "{{ service.facts.absent }} ", "{{ citizen.name }} ", '{{ citizen.name|fallback("vous") }} ', "```\n", "\\* ", "#", "=\n"]
+    ["mot ", "\n", "\n\n", "- ", "1. ", "12) ", "## T\n", "> ", "    ", "\t- ", "**a** ", "& ", "&amp; ", "<br>", "| a |\n|---|\n",
+     "[x](https://a.example) ",
+     "[[carte-identite]] ", "{{ service.hours }} ", "{{ service.facts.absent }} ", "{{ citizen.name }} ",
+     '{{ citizen.name|fallback("vous") }} ', "```\n", "\\* ", "#", "=\n"]
 )  # fmt: skip
 
 
@@ -429,22 +434,22 @@ def test_a_bare_article_gets_advice_not_a_crash(tmp_path: Path) -> None:
     assert {"invalid-slug", "no-lead", "unknown-service", "few-questions", "no-source", "no-review-date"} <= found
 
 
-def test_five_thousand_articles_take_a_few_seconds(tmp_path: Path) -> None:
-    """Every article is near a limit or has a broken link: nothing may be compared with all the others, nor rendered without need."""
+def test_thousands_of_faulty_articles_take_a_few_seconds(tmp_path: Path) -> None:
+    """Every link is broken, every question asked twice: nothing may be compared with all the rest, nor rendered without need."""
     folder = Content(tmp_path / "kb")
     for name in ("services.yml", "organisation.yml", "channels.yml", "synonyms.yml"):
         folder.write(name, (SHIPPED / name).read_bytes())
     originals = sorted((SHIPPED / "articles").glob("*/*.md"))
-    for number in range(5000):
+    for number in range(2000):
         original = originals[number % len(originals)]
         text = original.read_text().replace("see_also: [", f"see_also: [absent-{number}, ", 1)
         folder.write(f"articles/{original.parent.name}/{original.stem}-{number}.md", text)
     library = folder.library()
-    assert len(library.articles) == 5000
-    started = time.perf_counter()
+    assert len(library.articles) == 2000
+    started = time.process_time()
     findings = check_library(library, TODAY)
-    assert time.perf_counter() - started < 30, "six seconds on two slow cores"
-    assert sum("absent-" in finding.message for finding in findings) == 5000
+    assert time.process_time() - started < 15, "three seconds of a slow core"
+    assert sum("absent-" in finding.message for finding in findings) == 2000
 
 
 def test_the_shipped_articles_have_no_error() -> None:

@@ -12,7 +12,8 @@ from kb import paths
 from kb.errors import UnknownSlug
 
 CLIMBING = [
-    "../secret", "..", ".", "", "a/b", "a\\b", "/etc/passwd", "a/../../b", ".git", "a\0b", "a\n", "\n", "a..b", "~root", "%2e%2e", "é/è", "x" * 201,
+    "../secret", "..", ".", "", "a/b", "a\\b", "/etc/passwd", "a/../../b", ".git", "a\0b", "a\n", "\n", "a..b", "~root",
+    "%2e%2e", "é/è", "x" * 201,
 ]  # fmt: skip
 
 

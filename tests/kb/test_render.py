@@ -280,6 +280,17 @@ def test_an_unfilled_placeholder_is_marked_and_never_blank() -> None:
     assert render.to_plain(filled.markdown) == "Dossier [numéro de dossier] de Madame, Monsieur : [service.phone]."
 
 
+@pytest.mark.parametrize("value", ["", " ", "\n\t", "\x00"])
+def test_a_name_with_and_without_a_fallback_is_never_blank(value: str) -> None:
+    text = 'Bonjour {{ citizen.name|fallback("Madame") }}, merci {{ citizen.name }}. Au revoir, {{ citizen.name|fallback("Madame") }}.'
+    for written in (text, text.replace('Bonjour {{ citizen.name|fallback("Madame") }}, ', "")):
+        for escape in (True, False):
+            filled = render.fill(written, {"citizen.name": value}, escape=escape)
+            assert filled.missing == ("citizen.name",)
+            assert render.to_plain(filled.markdown).endswith("merci [nom de la personne]. Au revoir, Madame.")
+    assert plain_of(text, {"citizen.name": "Zoé"}) == "Bonjour Zoé, merci Zoé. Au revoir, Zoé."
+
+
 @given(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,15}", fullmatch=True))
 def test_any_fact_is_filled_or_marked(name: str) -> None:
     """A fact may be called « items », « tarif_2026 » or « __class__ »: it is a word, not an attribute."""

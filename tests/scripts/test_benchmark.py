@@ -164,7 +164,7 @@ def _scale(articles: int, net_ms: float, *, txtai_ms: float = 10.0, failures: in
 def _report(*scales: Scale) -> Report:
     latency = Latency(6.0, 5.0, 1.0, 1.0, 1.0)
     accuracy = tuple(Accuracy(name, share, share, share, share, latency) for name, share in (("hybrid", 0.8), ("txtai", 0.7)))
-    return Report("model", 10, 5, 300.0, accuracy, scales)
+    return Report("model", "2 cores", 10, 5, 300.0, accuracy, scales)
 
 
 def _verdicts(report: Report) -> list[str]:

@@ -8,7 +8,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import UnsupportedMediaType
 
 from kb import render, replies
 from kb.article import Article
@@ -128,16 +128,14 @@ class ArticleOut(ArticleSummary):
 def match() -> ResponseReturnValue:
     """Find the approved replies for a message."""
     if (request.content_length or 0) > 4 * MAX_MESSAGE_CHARS + 4096:
-        raise RequestEntityTooLarge
+        return _too_long()
     if not request.is_json:
         raise UnsupportedMediaType
-    body = _validated(MatchRequest, request.get_json(silent=True))
+    body = _validated(MatchRequest, _json_body())
     if not isinstance(body, MatchRequest):
         return body
     if len(body.message) > MAX_MESSAGE_CHARS:
-        return error_response(
-            413, _("Le message dépasse %(limit)s caractères : gardez le passage qui contient la demande.", limit=MAX_MESSAGE_CHARS)
-        )
+        return _too_long()
     state = bible()
     channel = body.channel or next(iter(state.context.channels))
     replies.channel(state.context, channel)  # an unknown channel is an error even when nothing is found
@@ -228,6 +226,19 @@ def show_article(slug: str) -> ResponseReturnValue:
 def openapi_document() -> ResponseReturnValue:
     """Describe this API."""
     return jsonify(openapi.document(MatchRequest, MatchResponse, SearchResponse, ArticleList, ArticleOut))
+
+
+def _json_body() -> Any:
+    try:
+        return request.get_json(silent=True)
+    except RecursionError:  # nested beyond what Python reads
+        return None
+
+
+def _too_long() -> ResponseReturnValue:
+    return error_response(
+        413, _("Le message dépasse %(limit)s caractères : gardez le passage qui contient la demande.", limit=MAX_MESSAGE_CHARS)
+    )
 
 
 def _validated(kind: type[Model], data: Any) -> Model | ResponseReturnValue:

@@ -11,11 +11,10 @@ from markupsafe import Markup
 from kb import render, replies
 from kb.article import Article
 from kb.errors import StoreError
-from search import text
 from search.errors import QueryError
 from search.keyword_index import highlighted
 from webapp import views
-from webapp.state import bible
+from webapp.state import Bible, bible
 
 blueprint = Blueprint("articles", __name__, url_prefix="/articles")
 
@@ -52,13 +51,14 @@ def index() -> ResponseReturnValue:
         )
     except QueryError as error:
         return render_template("articles/search.html", hits=None, results=[], error=str(error), **common), 422
-    results = [_hit(state.library.articles[slug], hits.terms) for slug in hits.slugs if slug in state.library.articles]
+    results = [_hit(state, state.library.articles[slug], hits.terms) for slug in hits.slugs if slug in state.library.articles]
     pages = -(-hits.total // PAGE_SIZE)
     return render_template("articles/search.html", hits=hits, results=results, pages=pages, **common)
 
 
-def _hit(article: Article, stems: frozenset[str]) -> Hit:
-    words = text.plain(article.lead or article.details)
+def _hit(state: Bible, article: Article, stems: frozenset[str]) -> Hit:
+    values = replies.values_for(article, state.context, state.public_url(article))
+    words = render.to_plain(render.fill(article.lead or article.details, values).markdown)
     return Hit(article, highlighted(article.title, stems, whole=True), highlighted(words, stems))
 
 

@@ -69,7 +69,8 @@ def _channel(key: str | None) -> str:
 
 
 def _readable(text: str) -> str:
-    """Drop what no person types: control characters of a binary paste; line breaks and tabs stay."""
+    """Drop what no person types: control characters of a binary paste. Line breaks and tabs stay; one break is one character."""
+    text = text.replace("\r\n", "\n")  # as forms send them
     return "".join(character for character in text if character in "\n\r\t" or ord(character) >= 32 and character != "\x7f")
 
 

@@ -17,6 +17,17 @@ function copyBySelection(reply) {
   return document.execCommand("copy");
 }
 
+// An unfilled placeholder stops the copy until it is filled, or the agent confirms.
+export function copyWhenComplete(holder, words) {
+  if (Number(holder.dataset.missing) > 0) {
+    holder.querySelector(".copy-anyway").hidden = false;
+    holder.querySelector("[data-fill]")?.focus();
+    toast(words.fillFirst, "error");
+    return;
+  }
+  copyReply(holder, words);
+}
+
 export async function copyReply(holder, words) {
   const reply = holder.querySelector(".reply");
   const text = holder.querySelector(".reply-text").value;

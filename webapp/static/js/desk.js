@@ -1,6 +1,6 @@
 // The reply desk: results appear in place, and everything that an agent does all day is one key away.
-import { isTyping, toast } from "./app.js";
-import { copyReply } from "./copy.js";
+import { isTyping } from "./app.js";
+import { copyReply, copyWhenComplete } from "./copy.js";
 
 const form = document.getElementById("desk");
 const message = document.getElementById("message");
@@ -38,10 +38,8 @@ async function find() {
       headers: { "X-Bible-Fragment": "1" },
       signal: pending.signal,
     });
-    const isResults = answer.ok || answer.status === 413;
-    if (!isResults) throw new Error(String(answer.status));
-    results.innerHTML = await answer.text();
-    results.scrollTop = 0;
+    if (answer.ok || answer.status === 413) results.innerHTML = await answer.text();
+    else notice(answer.status === 400 ? words.expired : words.failed);
   } catch (error) {
     if (error.name === "AbortError") return;
     notice(words.failed);
@@ -52,16 +50,6 @@ async function find() {
 function soon(delay = 350) {
   clearTimeout(timer);
   if (message.value.trim()) timer = setTimeout(find, delay);
-}
-
-function copy(card) {
-  if (Number(card.dataset.missing) > 0) {
-    card.querySelector(".copy-anyway").hidden = false;
-    card.querySelector("[data-fill]")?.focus();
-    toast(words.fillFirst, "error");
-    return;
-  }
-  copyReply(card, words);
 }
 
 form.addEventListener("submit", (event) => { event.preventDefault(); find(); });
@@ -94,7 +82,7 @@ results.addEventListener("click", (event) => {
   const card = event.target.closest(".card");
   const button = event.target.closest("button");
   if (!card || !button) return;
-  if (button.classList.contains("copy")) copy(card);
+  if (button.classList.contains("copy")) copyWhenComplete(card, words);
   else if (button.classList.contains("copy-anyway")) copyReply(card, words);
   else if (button.classList.contains("unfold")) {
     const isOpen = !card.querySelector(".reply").classList.toggle("clamp");
@@ -103,6 +91,7 @@ results.addEventListener("click", (event) => {
     const isDismissed = button.classList.contains("wrong");
     card.classList.toggle("is-dismissed", isDismissed);
     card.querySelector(".dismissed").hidden = !isDismissed;
+    card.querySelector(isDismissed ? ".restore" : ".wrong").focus();
     if (isDismissed) {
       const next = card.nextElementSibling;
       next?.querySelector(".reply.clamp")?.classList.remove("clamp");
@@ -119,11 +108,11 @@ results.addEventListener("change", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  const number = Number(event.code.match(/^(?:Digit|Numpad)([1-3])$/)?.[1]);
+  const number = Number(event.code.match(/^(?:Digit|Numpad)([1-9])$/)?.[1]);
   if (!number || event.ctrlKey || event.metaKey) return;
   if (!event.altKey && (isTyping(event.target) || document.querySelector("dialog[open]"))) return;
-  const card = results.querySelector(`.card[data-number="${number}"]`);
-  if (card) { event.preventDefault(); copy(card); }
+  const card = results.querySelector(`.card[data-number="${number}"]:not(.is-dismissed)`);
+  if (card) { event.preventDefault(); copyWhenComplete(card, words); }
 });
 
 updateCount();
