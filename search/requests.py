@@ -63,7 +63,7 @@ def strip_message(message: str) -> str:
         message: the pasted message, at most as long as the caller lets in.
 
     Returns:
-        What is left, line breaks kept; the whole message when nothing would be.
+        What is left, line breaks kept, other blanks as one space; the whole message when nothing would be.
     """
     lines: list[str] = []
     message = unicodedata.normalize("NFC", message)
@@ -119,12 +119,12 @@ def _without_closing(text: str) -> str:
         before, after = text[: match.start()].strip(), text[match.end() :]
         if len(before.split(maxsplit=2)) < 2:
             continue
-        postscript = _POSTSCRIPT.search(after)
         tail = after.strip()
         # "Merci de votre aide" may open a letter: what follows a closing is dropped only when it looks like a signature.
         if len(tail.split(maxsplit=15)) <= 14 or match.group().strip().lower().startswith(
             ("cordialement", "bien cordialement", "je vous prie", "veuillez agr")
         ):
+            postscript = _POSTSCRIPT.search(after)
             return before + (f"\n\n{after[postscript.end() :].strip()}" if postscript else "")
     return text
 
@@ -151,6 +151,8 @@ def _merged(pieces: list[str]) -> list[str]:
             merged[-1] += " " + piece
         else:
             merged.append(piece)
+    while len(merged) > 8 * MAX_SEGMENTS:  # a list of scraps: halve it at once, for the loop below takes the square of its length
+        merged = [" ".join(merged[position : position + 2]) for position in range(0, len(merged), 2)]
     while len(merged) > MAX_SEGMENTS:
         shortest = min(range(len(merged) - 1), key=lambda position: len(merged[position]) + len(merged[position + 1]))
         merged[shortest : shortest + 2] = [f"{merged[shortest]} {merged[shortest + 1]}"]

@@ -58,15 +58,18 @@ def fold(text: str) -> str:
     return "".join(character for character in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(character))
 
 
+# Accents that are characters of their own, as macOS and PDF write them: "é" in two code points.
+_ACCENTS = range(0x300, 0x370)
 _FOLDED = {
-    code: fold(chr(code)) for code in range(0xC0, 0x250) if fold(chr(code)) != chr(code)
-} | {0x2019: "'"}  # fmt: skip
+    code: "".join(filter(str.isalnum, fold(chr(code)))) for code in range(0xC0, 0x250) if fold(chr(code)) != chr(code)
+} | dict.fromkeys(_ACCENTS, "") | {0x2019: "'"}  # fmt: skip
+_TOKEN = rf"\w[\w{chr(_ACCENTS[0])}-{chr(_ACCENTS[-1])}]*"
 
 
 def analyzer() -> Analyzer:
     """Build the analysis: words → lower case → accents folded → stop words out → French stems."""
     return (
-        RegexTokenizer(r"\w+")
+        RegexTokenizer(_TOKEN)
         | LowercaseFilter()
         | CharsetFilter(_FOLDED)
         | StopFilter(stoplist=STOP_WORDS, minsize=2)

@@ -174,7 +174,7 @@ def test_a_value_adds_no_markdown(value: str, text: str) -> None:
 )
 def test_a_value_of_several_lines_adds_no_markdown(parts: list[str]) -> None:
     value = "".join(parts)
-    page = page_of("Adresse : {{ service.address }}.", {"service.address": value or "x"})
+    page = page_of("Adresse : {{ service.address }}.", {"service.address": f"1 rue {value}"})
     assert {tag for tag, _ in tags_of(page)} <= {"p", "br"}
 
 
