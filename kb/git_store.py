@@ -71,7 +71,8 @@ def ensure_repository(folder: Path, sample: Path) -> bool:
         shutil.rmtree(staging, ignore_errors=True)
         if folder.is_dir() and any(folder.iterdir()):
             return False  # another worker made it meanwhile
-        raise StoreError(f"Le dossier de contenu {folder} ne peut pas être créé ({error}). Vérifiez BIBLE_KB_DIR, les droits et l'espace.") from error
+        advice = "Vérifiez BIBLE_KB_DIR, les droits et l'espace."
+        raise StoreError(f"Le dossier de contenu {folder} ne peut pas être créé ({error}). {advice}") from error
     return True
 
 

@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
 def train(recipe: Recipe, corpus: Path, out: Path) -> None:
     """Run the whole recipe and save the model in ``out``, which is replaced only when all went well."""
     random.seed(recipe.seed)
-    np.random.seed(recipe.seed)  # noqa: NPY002  # scikit-learn's SVD reads it
+    np.random.seed(recipe.seed)  # scikit-learn's SVD reads it
     torch.manual_seed(recipe.seed)
     torch.use_deterministic_algorithms(True)
     written = messages("train") if recipe.use_messages else []
@@ -179,9 +179,9 @@ def article_pairs(articles: Sequence[Article], written: Sequence[Message], recip
         for question in questions:
             others = random.sample([other for other in questions if other != question], k=min(2, len(questions) - 1))
             pairs += [Pair(question, target, article.slug) for target in (title, lead, *others)]
-        for message in told.get(article.slug, []):
+        for words in told.get(article.slug, []):
             targets = (title, lead, *random.sample(questions, k=min(2, len(questions))))
-            pairs += [Pair(message, target, article.slug) for target in targets]
+            pairs += [Pair(words, target, article.slug) for target in targets]
     return pairs
 
 
@@ -193,7 +193,7 @@ def train_tokenizer(texts: Iterable[str], recipe: Recipe) -> Tokenizer:
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordPieceTrainer(
-        vocab_size=recipe.vocabulary, min_frequency=2, special_tokens=["[PAD]", UNKNOWN], continuing_subword_prefix="##", show_progress=False
+        vocab_size=recipe.vocabulary, min_frequency=2, special_tokens=["[PAD]", UNKNOWN], show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
@@ -205,7 +205,7 @@ def initial_vectors(ids: Sequence[Sequence[int]], size: int, recipe: Recipe) -> 
     frequency = np.array([counts[token] for token in range(size)], dtype=np.float64) + 1.0
     weights = recipe.sif / (recipe.sif + frequency / frequency.sum())
     if recipe.ppmi:
-        left, _, _ = _svd(_ppmi(ids, size, recipe.window), recipe)
+        left = _scaled_svd(_ppmi(ids, size, recipe.window), recipe)
     else:
         left = np.random.default_rng(recipe.seed).normal(size=(size, recipe.dimensions))
     norms = np.linalg.norm(left, axis=1, keepdims=True)
@@ -230,9 +230,9 @@ def _ppmi(ids: Sequence[Sequence[int]], size: int, window: int) -> sparse.csr_ma
     return sparse.csr_matrix((value[kept], (total.row[kept], total.col[kept])), shape=(size, size))
 
 
-def _svd(matrix: sparse.csr_matrix, recipe: Recipe) -> tuple[Matrix, Matrix, Matrix]:
-    left, singular, right = randomized_svd(matrix, n_components=recipe.dimensions, n_iter=4, random_state=recipe.seed)
-    return left * np.sqrt(singular), singular, right
+def _scaled_svd(matrix: sparse.csr_matrix, recipe: Recipe) -> npt.NDArray[np.float64]:
+    left, singular, _ = randomized_svd(matrix, n_components=recipe.dimensions, n_iter=4, random_state=recipe.seed)
+    return np.asarray(left * np.sqrt(singular), dtype=np.float64)
 
 
 def contrast(vectors: Matrix, tokenizer: Tokenizer, pairs: Sequence[Pair], recipe: Recipe) -> Matrix:
@@ -243,7 +243,7 @@ def contrast(vectors: Matrix, tokenizer: Tokenizer, pairs: Sequence[Pair], recip
     total_steps = recipe.epochs * steps_per_epoch
     # The rows start small (SIF): the step is relative to their size.
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.02, 1 - step / max(total_steps, 1)))
-    shuffler = random.Random(recipe.seed)
+    shuffler = random.Random(recipe.seed)  # noqa: S311  # a shuffle, not a secret
     bar = tqdm(total=total_steps, desc="training", unit="batch")
     for _ in range(recipe.epochs):
         order = list(pairs)
@@ -286,7 +286,8 @@ def _ranking_loss(left: torch.Tensor, right: torch.Tensor, chosen: Sequence[Pair
 _SHORTCUTS = {
     "quoi": "koi", "que": "ke", "qui": "ki", "quand": "kan", "pourquoi": "pk", "comment": "cmt", "pour": "pr", "dans": "ds", "avec": "av",
     "c'est": "c", "j'ai": "g", "est-ce que": "esk", "bonjour": "bjr", "salut": "slt", "s'il vous plait": "svp", "s'il vous plaît": "svp",
-    "merci": "mrc", "beaucoup": "bcp", "rendez-vous": "rdv", "toujours": "tjr", "aujourd'hui": "auj", "maintenant": "mtn", "parce que": "pcq",
+    "merci": "mrc", "beaucoup": "bcp", "rendez-vous": "rdv", "toujours": "tjr", "aujourd'hui": "auj", "maintenant": "mtn",
+    "parce que": "pcq",
     "vous": "vs", "nous": "ns", "tout": "tt", "tous": "ts", "problème": "pb", "c'était": "c t", "fait": "fé", "mais": "mé",
 }  # fmt: skip
 _NEIGHBOURS = dict(

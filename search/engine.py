@@ -74,7 +74,8 @@ class MatchResult:
     """What was found for a message.
 
     ``matches`` covers the whole message, one entry an article, best first; ``advice`` is the internal article that tells an agent how to
-    handle such a message, never an answer; ``encode_ms`` is the part of ``took_ms`` that the model took. ``degraded`` says in French why search runs without vectors, or is ``None``.
+    handle such a message, never an answer; ``encode_ms`` is the part of ``took_ms`` that the model took. ``degraded`` says in
+    French why search runs without vectors, or is ``None``.
     """
 
     mode: Mode

@@ -63,7 +63,8 @@ class Index:
     """An open generation.
 
     ``row_documents`` and ``row_passages`` say, for each row of ``vectors``, the number of its article (-1: dead) and of the passage
-    within it; ``row_asks`` tells titles and questions from leads and sections. ``vectors`` is ``None`` when the index was built without a model.
+    within it; ``row_asks`` tells titles and questions from leads and sections. ``vectors`` is ``None`` when the index was
+    built without a model.
     """
 
     meta: Meta
@@ -139,9 +140,8 @@ class IndexStore:
                     return current
                 return self._build(library, current, progress)
         except OSError as error:
-            raise SearchError(
-                f"L'index ne peut pas être écrit dans {self.folder} ({error.strerror or error}). Libérez de l'espace ou corrigez les droits."
-            ) from error
+            advice = "Libérez de l'espace ou corrigez les droits."
+            raise SearchError(f"L'index ne peut pas être écrit dans {self.folder} ({error.strerror or error}). {advice}") from error
 
     def load(self) -> Index | None:
         """Open the live generation as it is; ``None`` when it is missing or damaged."""

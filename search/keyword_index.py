@@ -20,7 +20,7 @@ from whoosh.query import Or as AnyOf
 from search import text
 from search.errors import QueryError
 from search.passages import KEYWORD_BOOSTS, KeywordFields
-from search.term_scores import B, K1
+from search.term_scores import K1, B
 
 MAX_QUERY_CHARS = 200
 _WRITER_MEMORY_MB = 128
@@ -210,7 +210,7 @@ def _counts(groups: Mapping[str, int]) -> dict[str, int]:
 class _MarkFormatter(Formatter):  # type: ignore[misc]  # whoosh ships no types
     """Formats highlighted text as a list of (words, is_match) pairs, which the template escapes."""
 
-    def format(self, fragments, replace=False):  # type: ignore[no-untyped-def]
+    def format(self, fragments, replace=False):  # type: ignore[no-untyped-def]  # noqa: ARG002  # whoosh's signature
         pieces: list[tuple[str, bool]] = []
         for number, fragment in enumerate(fragments):
             if number:

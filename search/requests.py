@@ -18,11 +18,12 @@ _QUOTED = re.compile(
     re.IGNORECASE,
 )
 _DEVICE = re.compile(r"^\s*(?:envoyé|envoye|sent)\s+(?:de|depuis|from|à partir)\b.{0,60}$", re.IGNORECASE)
-_HEADER = re.compile(r"^\s*(?:objet|sujet|subject)\s*:\s*(?:re\s*:|fwd?\s*:|tr\s*:)*\s*", re.IGNORECASE)
+_HEADER = re.compile(r"^\s*(?:objet|sujet|subject)\s*:\s*(?:(?:re|fwd?|tr)\s*:\s*)*", re.IGNORECASE)
 _DROPPED_HEADER = re.compile(r"^\s*(?:de|à|a|cc|cci|date|envoyé|envoye|from|to|sent)\s*:\s*\S.{0,120}$", re.IGNORECASE)
 _GREETING = re.compile(
     r"^\s*(?:(?:re)?bonjour|bonsoir|bjr|bsr|salut|slt|coucou|hello|hi|chers?|chère|madame|monsieur|messieurs|mesdames|mme|mr)\b"
-    r"(?:\s*(?:(?:et|ou|à|a)?\s*(?:tous|toutes|toute l['’]équipe|l['’]équipe|la mairie|la ville|messieurs|mesdames|dames?|madame|monsieur|le maire|la maire)\b)|\s*[,/])*"
+    r"(?:\s*(?:(?:et|ou|à|a)?\s*(?:tous|toutes|toute l['’]équipe|l['’]équipe|la mairie|la ville|messieurs|mesdames|dames?|madame|monsieur"
+    r"|le maire|la maire)\b)|\s*[,/])*"
     r"[\s,!.:;…-]*",
     re.IGNORECASE,
 )
@@ -30,7 +31,8 @@ _CLOSING = re.compile(
     r"(?:^|(?<=[.!?\n,…]))\s*(?:(?:bien\s+|très\s+|tres\s+)?(?:cordialement|respectueusement|sincèrement|sincerement)\b"
     r"|(?:cdt|cdlt|crdlt|bav|bàv)\b|bien à vous\b|bien a vous\b|(?:sincères|sinceres|meilleures|cordiales)\s+salutations"
     r"|salutations\b|(?:très |tres )?bonne (?:journée|journee|soirée|soiree|réception|reception|fin de)\b"
-    r"|(?:je vous prie|nous vous prions|veuillez|vous voudrez bien|je vous pris)\s+(?:d['’e]\s?)?(?:agréer|agreer|croire|recevoir|accepter)\b"
+    r"|(?:je vous prie|nous vous prions|veuillez|vous voudrez bien|je vous pris)\s+(?:d['’e]\s?)?"
+    r"(?:agréer|agreer|croire|recevoir|accepter)\b"
     r"|(?:dans l['’]attente|en attente)\s+(?:de|d['’])\b|en vous (?:remerciant|souhaitant)\b|(?:merci )?d['’]avance(?: merci)?\b"
     r"|merci (?:d['’]avance|par avance|pour votre (?:aide|réponse|reponse|retour)|de votre (?:aide|réponse|reponse|retour)|beaucoup|bcp)\b"
     r"|merci\s*[.!]*\s*$)",
@@ -43,15 +45,17 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…;])\s+(?=\S)|\n+")
 _ABBREVIATION = re.compile(r"(?:^|\s)(?:m|mr|mme|mlle|dr|art|n|no|av|bd|bld|pl|st|ste|etc|cf|ex|tel|tél|env|max|min)\.$", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,2}\s?[.)/°-]|[a-d]\s?[).])\s+", re.IGNORECASE)
 _NEW_REQUEST = re.compile(
-    r"^(?:et\s+|puis\s+|mais\s+|sinon\s+)?(?:aussi|sinon|par ailleurs|d['’]autre part|de plus|en outre|également|egalement|au passage|en passant"
-    r"|(?:une |mon |ma )?(?:autre|deuxième|deuxieme|seconde?|2e|2eme|dernière|derniere|troisième|troisieme) (?:question|chose|point|demande|souci)"
-    r"|j['’]en profite|jen profite|je profite|tant que|pendant que|deuxièmement|deuxiemement|enfin|ensuite|autrement|dernière chose|ps\b|p\.s"
+    r"^(?:et\s+|puis\s+|mais\s+|sinon\s+)?(?:aussi|sinon|par ailleurs|d['’]autre part|de plus|en outre|également|egalement|au passage"
+    r"|en passant|(?:une |mon |ma )?(?:autre|deuxième|deuxieme|seconde?|2e|2eme|dernière|derniere|troisième|troisieme)"
+    r" (?:question|chose|point|demande|souci)|j['’]en profite|jen profite|je profite|tant que|pendant que|deuxièmement|deuxiemement"
+    r"|enfin|ensuite|autrement|dernière chose|ps\b|p\.s"
     r"|je voul?ais aussi|je voudrais aussi|j['’]aimerais aussi|il me faut aussi|il me faudrait aussi|pouvez[- ]vous aussi|et puis)\b",
     re.IGNORECASE,
 )
 _INNER_REQUEST = re.compile(
-    r"(?<=\w)[,;]?\s+(?=(?:et aussi|et également|et egalement|et par ailleurs|par ailleurs|et sinon|et au passage|d['’]autre part|ainsi que (?:comment|où|ou|quand|si)"
-    r"|et (?:comment|quand|combien|où|est[- ]ce qu|je voudrais|je voulais|j['’]aimerais|pouvez[- ]vous|qui dois|que dois|quels?|quelles?))\b)",
+    r"(?<=\w)[,;]?\s+(?=(?:et aussi|et également|et egalement|et par ailleurs|par ailleurs|et sinon|et au passage|d['’]autre part"
+    r"|ainsi que (?:comment|où|ou|quand|si)|et (?:comment|quand|combien|où|est[- ]ce qu|je voudrais|je voulais|j['’]aimerais"
+    r"|pouvez[- ]vous|qui dois|que dois|quels?|quelles?))\b)",
     re.IGNORECASE,
 )
 
@@ -92,10 +96,11 @@ def segments(text: str) -> list[str]:
     """
     pieces: list[str] = []
     previous_asks = False
-    for line in re.split(r"\n\s*\n|\n(?=\s*(?:[-*•–]|\d{1,2}\s?[.)/-])\s)", text):
+    for line in re.split(r"\n\s*\n|\n(?=\s*(?:[-*•–]|\d{1,2}\s?[.)/-]|[a-d]\s?\))\s)", text):
         starts_block = True
-        for sentence in _sentences(line):
-            for number, part in enumerate(_INNER_REQUEST.split(_BULLET.sub("", sentence))):
+        # The marker goes first: the dot of "1." would end a sentence.
+        for sentence in _sentences(_BULLET.sub("", line)):
+            for number, part in enumerate(_INNER_REQUEST.split(sentence)):
                 asks = part.rstrip().endswith("?")
                 if not pieces or starts_block or number or _NEW_REQUEST.match(part) or (previous_asks and asks):
                     pieces.append(part)

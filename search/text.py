@@ -14,7 +14,7 @@ from kb.article import WIKI_LINK
 
 # Possessive or bounded: a page of brackets or blanks is read in linear time.
 _PLACEHOLDER = re.compile(r"\{\{(?:[^{}]|\{(?!\{)|\}(?!\}))*+\}\}|\{%(?:[^{%]|\{(?!%)|%(?!\}))*+%\}")
-_HTML_TAG = re.compile(r"<[^<>]{1,500}>")
+_HTML_TAG = re.compile(r"</?[a-zA-Z!][^<>]{0,500}>")
 _LINK = re.compile(r"!?\[([^\[\]\n]*+)\]\([^)\n]{0,1000}+\)")
 _SYNTAX = re.compile(r"^[ \t]*(?:#{1,6}|[-*+>]|\d+[.)])[ \t]+|[*_`|~]{1,3}", re.MULTILINE)
 _SPACES = re.compile(r"[^\S\n]+")
@@ -23,13 +23,13 @@ _BLANKS = re.compile(r"\s*\n\s*")
 # Words of French that say nothing of the subject, accents folded. "pas" and "non" stay out of the list: "poubelle pas ramassée".
 STOP_WORDS = frozenset(  # a list of strings would take a page
     """ai aie aient ait alors apres as au aucun aujourd auquel aurai aurait aussi autre autres aux avais avait avant avec avez avoir avons
-    bonjour bonsoir car ca ce ceci cela celle celui cependant ces cet cette ceux chez ci comme comment cordialement d dans de deja depuis des
-    desormais deux devant dire dis dit dois doit doivent donc dont du durant elle elles en encore entre es est et etaient etait etant
+    bonjour bonsoir car ca ce ceci cela celle celui cependant ces cet cette ceux chez ci comme comment cordialement d dans de deja depuis
+    des desormais deux devant dire dis dit dois doit doivent donc dont du durant elle elles en encore entre es est et etaient etait etant
     etes etre eu eux fait faire fais faut fois font ici il ils j jai jamais je jusqu jusque l la laquelle le lequel les lesquels leur leurs
     lors lorsque lui m ma madame mais me meme memes merci mes mettre moi moins mon monsieur n ne ni nos notre nous on ont ou par parce
     parmi pendant peu peut peuvent peux plus plutot pour pourquoi pourrais pourrait pourriez puis puisque qu quand que quel quelle
-    quelles     quelque quelques quels qui quoi s sa sais sans savoir se sera serait ses si sinon soi soient sois soit sommes son sont sous suis
-    sur t ta tant te tes toi ton toujours tous tout toute toutes tres trop tu un une va vais vers veut veux via voici voila voir vos
+    quelles quelque quelques quels qui quoi s sa sais sans savoir se sera serait ses si sinon soi soient sois soit sommes son sont sous
+    suis sur t ta tant te tes toi ton toujours tous tout toute toutes tres trop tu un une va vais vers veut veux via voici voila voir vos
     votre voudrais voulais vouloir vous y bjr slt svp stp mr mme""".split()  # noqa: SIM905
 )
 

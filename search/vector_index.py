@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -49,7 +50,7 @@ class VectorIndex:
             exact.add(vectors.astype(np.float32))
             return cls(vectors, exact)
         lists = int(4 * np.sqrt(rows))
-        index = faiss.index_factory(dimensions, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
+        index: Any = faiss.index_factory(dimensions, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT)
         index.cp.niter = 8
         index.cp.min_points_per_centroid = 1
         sample = np.random.default_rng(0).choice(rows, size=min(rows, _TRAINING_ROWS), replace=False)
@@ -91,7 +92,7 @@ class VectorIndex:
     @classmethod
     def load(cls, folder: Path) -> VectorIndex:
         """Read what ``save`` wrote. Raises whatever NumPy or FAISS does on a damaged file."""
-        index = faiss.read_index(str(folder / "vectors.faiss"))
+        index: Any = faiss.read_index(str(folder / "vectors.faiss"))
         if isinstance(index, faiss.IndexIVF):
             index.nprobe = PROBES
         return cls(np.load(folder / "vectors.npy", mmap_mode="r"), index)

@@ -9,8 +9,8 @@ import sys
 from webapp.settings import PROJECT, SettingsError, load_settings
 
 
-def main() -> int:
-    """Serve until stopped; returns an exit status."""
+def main() -> int:  # noqa: RET503  # execv does not return  # noqa: RET503  # the process becomes gunicorn
+    """Serve until stopped; returns an exit status when it could not start."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -22,7 +22,7 @@ def main() -> int:
         return built.returncode
     address = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"La Bible : http://{address}:{settings.port}/  (Ctrl+C pour arrêter)", flush=True)
-    os.execv(  # noqa: S606
+    os.execv(  # noqa: S606  # gunicorn takes this process's place, and its signals
         sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(PROJECT / "gunicorn.conf.py"), "webapp:create_app()"]
     )
 

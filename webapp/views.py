@@ -111,7 +111,7 @@ def reply_for(state: Bible, article: Article, channel: str, filled: Mapping[str,
 
 
 def contact_for(state: Bible, request: RequestMatches) -> Service:
-    """Who to ask when nothing answers: the service whose articles came nearest, when two of the first three agree; else the general desk."""
+    """Who to ask when nothing answers: the service that owns two of the three nearest articles; else the general desk."""
     owners = [state.library.articles[match.slug].service for match in request.matches[:3] if match.confidence >= SHOWN_FROM / 2]
     agreed = next((owner for owner in owners if owners.count(owner) >= 2), GENERAL_CONTACT)
     return state.context.service(agreed if agreed in state.context.services else "")
@@ -128,11 +128,17 @@ def init_app(app: Flask) -> None:
     @app.context_processor
     def common() -> dict[str, object]:
         state = bible()
-        return {"organisation": state.context.organisation, "degraded": state.engine.degraded, "today": today()}
+        return {
+            "organisation": state.context.organisation,
+            "service_names": {key: state.context.service(key).name for key in state.library.service_keys},
+            "degraded": state.engine.degraded,
+            "today": today(),
+        }
 
     @app.template_filter()
     def level_label(level: Level) -> str:
-        return {"sure": _("Sûre"), "check": _("À vérifier"), "none": _("Peu probable")}[level]
+        labels: dict[Level, str] = {"sure": _("Sûre"), "check": _("À vérifier"), "none": _("Peu probable")}
+        return labels[level]
 
     @app.template_filter()
     def percent(value: float) -> str:
@@ -141,11 +147,11 @@ def init_app(app: Flask) -> None:
 
     @app.template_filter()
     def day(value: dt.date | None) -> str:
-        return format_date(value, "d MMM yyyy") if value else ""
+        return str(format_date(value, "d MMM yyyy")) if value else ""
 
     @app.template_filter()
     def placeholder_label(name: str) -> str:
-        labels = {
+        labels: dict[str, str] = {
             "citizen.name": _("nom de la personne"),
             "citizen.first_name": _("prénom"),
             "citizen.last_name": _("nom de famille"),

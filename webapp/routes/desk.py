@@ -31,7 +31,8 @@ def answer() -> ResponseReturnValue:
     service = request.form.get("service") or None
     if len(message) > MAX_MESSAGE_CHARS:
         error = _(
-            "Ce message compte %(length)s caractères, pour %(limit)s au plus. Gardez le passage qui contient la demande, puis cherchez de nouveau.",
+            "Ce message compte %(length)s caractères, pour %(limit)s au plus. "
+            "Gardez le passage qui contient la demande, puis cherchez de nouveau.",
             length=f"{len(message):_}".replace("_", "\u202f"),
             limit=f"{MAX_MESSAGE_CHARS:_}".replace("_", "\u202f"),
         )
@@ -71,7 +72,7 @@ def _channel(key: str | None) -> str:
 def _readable(text: str) -> str:
     """Drop what no person types: control characters of a binary paste. Line breaks and tabs stay; one break is one character."""
     text = text.replace("\r\n", "\n")  # as forms send them
-    return "".join(character for character in text if character in "\n\r\t" or ord(character) >= 32 and character != "\x7f")
+    return "".join(character for character in text if character in "\n\r\t" or (ord(character) >= 32 and character != "\x7f"))
 
 
 @blueprint.get("/favicon.ico")

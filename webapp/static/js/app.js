@@ -26,6 +26,7 @@ const palette = document.getElementById("palette");
 const input = document.getElementById("palette-input");
 const list = document.getElementById("palette-list");
 const { searchUrl, articlesUrl, wordNone, wordError } = document.body.dataset;
+const serviceNames = JSON.parse(list.dataset.services);
 let active = -1;
 let pending;
 let timer;
@@ -55,7 +56,7 @@ function show(results) {
     title.textContent = result.title;
     const owner = document.createElement("span");
     owner.className = "hint";
-    owner.textContent = result.service;
+    owner.textContent = serviceNames[result.service] ?? result.service;
     option.append(title, owner);
     return option;
   }));
