@@ -568,7 +568,7 @@ def _dismissive(subject: _Subject) -> Iterator[Finding]:
 def _channel_bound(subject: _Subject) -> Iterator[Finding]:
     for match in wording.channel_bound(subject.article.lead):
         words = _one_line(match.group())
-        message = f"« {words} » ne se dit pas sur tous les canaux (téléphone, guichet, SMS) : dites-le sans viser l'écran."
+        message = f"« {words} » ne se dit pas sur tous les canaux (téléphone, guichet, SMS) : dites-le autrement."
         yield subject.warning(subject.line_in_lead(match.start()), "channel-bound", message)
 
 

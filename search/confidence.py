@@ -14,7 +14,7 @@ import numpy as np
 from search.fusion import Scores, Signals
 
 Level = Literal["sure", "check", "none"]
-FEATURES = 5
+FEATURES = 6
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Calibration:
     intercept: float
     ask: float
     body: float
+    whole: float
     coverage: float
     margin: float
     rival: float
@@ -31,12 +32,16 @@ class Calibration:
     sure_from: float
 
 
-HYBRID = Calibration(intercept=-5.96, ask=4.31, body=2.0, coverage=1.65, margin=3.76, rival=-1.69, answered_from=0.18, sure_from=0.56)
-KEYWORDS = Calibration(intercept=-2.72, ask=0.0, body=0.0, coverage=2.18, margin=2.77, rival=-4.14, answered_from=0.18, sure_from=0.64)
+HYBRID = Calibration(
+    intercept=-5.96, ask=4.31, body=2.0, whole=0.0, coverage=1.65, margin=3.76, rival=-1.69, answered_from=0.18, sure_from=0.56
+)
+KEYWORDS = Calibration(
+    intercept=-2.72, ask=0.0, body=0.0, whole=0.0, coverage=2.18, margin=2.77, rival=-4.14, answered_from=0.18, sure_from=0.64
+)
 
 
 def features(signals: Signals, scores: Scores, rival: float | None) -> Scores:
-    """Lay out what the calibration reads, of shape (candidates, 5).
+    """Lay out what the calibration reads, of shape (candidates, ``FEATURES``).
 
     Args:
         signals: of the candidates.
@@ -44,7 +49,7 @@ def features(signals: Signals, scores: Scores, rival: float | None) -> Scores:
         rival: the best score of an advice article ("a joke", "an insult"), or ``None`` when the collection has none.
 
     Returns:
-        Columns ask, body, coverage, margin over the best other candidate, and by how much the rival is ahead (0 when it is not).
+        Columns ask, body, whole, coverage, margin over the best other candidate, and by how much the rival is ahead (0 when it is not).
     """
     margin = np.zeros_like(scores)
     if len(scores) > 1:
@@ -52,12 +57,13 @@ def features(signals: Signals, scores: Scores, rival: float | None) -> Scores:
         margin = scores - scores[first]
         margin[first] = scores[first] - scores[second]
     ahead = np.maximum(rival - scores, 0.0) if rival is not None else np.zeros_like(scores)
-    return np.stack([signals.ask, signals.body, signals.coverage, margin, ahead], axis=1).astype(np.float32)
+    return np.stack([signals.ask, signals.body, signals.whole, signals.coverage, margin, ahead], axis=1).astype(np.float32)
 
 
 def confidences(given: Scores, calibration: Calibration) -> Scores:
     """Estimate, from the ``features`` of each candidate, the probability that it answers; shape (candidates,), 0 to 1."""
-    weights = np.array([calibration.ask, calibration.body, calibration.coverage, calibration.margin, calibration.rival], dtype=np.float32)
+    given_by = (calibration.ask, calibration.body, calibration.whole, calibration.coverage, calibration.margin, calibration.rival)
+    weights = np.array(given_by, dtype=np.float32)
     logits = calibration.intercept + given @ weights
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30))), dtype=np.float32)
 

@@ -86,7 +86,7 @@ class SentenceTransformerEmbedder:
             raise
         except Exception as error:  # a damaged model fails in as many ways as there are libraries under it
             raise ModelUnavailable(
-                f"Le modèle « {name} » ne se charge pas ({error.__class__.__name__} : {error}). Vérifiez BIBLE_MODEL."
+                f"le modèle « {name} » ne se charge pas ({error.__class__.__name__} : {error}). Vérifiez BIBLE_MODEL."
             ) from error
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
@@ -132,7 +132,7 @@ def model_folder(name: str) -> Path:
         return Path(path)
     if "/" not in name:
         raise ModelUnavailable(
-            f"Le modèle « {name} » n'est ni un dossier, ni un paquet installé, ni un nom « auteur/modèle ». Corrigez BIBLE_MODEL."
+            f"le modèle « {name} » n'est ni un dossier, ni un paquet installé, ni un nom « auteur/modèle ». Corrigez BIBLE_MODEL."
         )
     from huggingface_hub import snapshot_download
 

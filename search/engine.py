@@ -36,7 +36,7 @@ Mode = Literal["hybrid", "keywords", "vectors"]
 MAX_MESSAGE_CHARS = 20_000
 # A message is read up to here: beyond, a mail is an attachment or a thread, and its request was asked before.
 MAX_READ_CHARS = 6_000
-_CANDIDATES = 48
+_CANDIDATES = 32
 _NEAR_ROWS = 160
 # Under this confidence a match would only pad the list.
 SHOWN_FROM = 0.10
@@ -208,13 +208,13 @@ class SearchEngine:
         terms = [text.terms(one) for one in texts]
         words = [self.index.terms.scores(one) for one in terms]
         documents = self._candidates(words, vectors)
-        ask, body = self._cosines(documents, vectors, len(texts))
+        ask, body, whole = self._cosines(documents, vectors, len(texts))
         signals = []
         for number in range(len(texts)):
             ceiling = self.index.terms.ceiling(terms[number])
             scored = words[number][documents]
             coverage = np.minimum(scored / ceiling, 1.0).astype(np.float32) if ceiling else np.zeros_like(scored)
-            signals.append(Signals(ask[number], body[number], scored, coverage))
+            signals.append(Signals(ask[number], body[number], whole[number], scored, coverage))
         return documents, signals
 
     def _rank(self, asked: str, signals: Signals, priors: Scores, documents: Sequence[int]) -> _Ranking:
@@ -241,21 +241,27 @@ class SearchEngine:
         found.update(self._advice_documents)
         return sorted(found) or list(self.index.numbers.values())[:1]
 
-    def _cosines(self, documents: Sequence[int], vectors: Vectors | None, count: int) -> tuple[Vectors, Vectors]:
-        """Best exact cosines of each text with each candidate: ``ask`` and ``body`` of shape (texts, candidates)."""
-        ask = np.zeros((count, len(documents)), dtype=np.float32)
-        body = np.zeros_like(ask)
+    def _cosines(self, documents: Sequence[int], vectors: Vectors | None, count: int) -> tuple[Scores, Scores, Scores]:
+        """Exact cosines of each text with each candidate: ``ask``, ``body`` and ``whole`` of shape (texts, candidates)."""
         if vectors is None or self.index.vectors is None:
-            return ask, body
+            none = np.zeros((count, len(documents)), dtype=np.float32)
+            return none, none, none
         spans = [self.index.rows_of(document) for document in documents]
+        sizes = np.array([len(span) for span in spans])
         rows = np.concatenate(spans)
-        cosines = self.index.vectors.similarities(vectors, rows)
-        is_ask = self.index.row_asks[rows]
-        starts = np.cumsum([0, *(len(span) for span in spans[:-1])])
-        ask = np.maximum.reduceat(np.where(is_ask, cosines, -1.0), starts, axis=1).astype(np.float32)
-        body = np.maximum.reduceat(np.where(is_ask, -1.0, cosines), starts, axis=1).astype(np.float32)
+        # One line a candidate, one column a passage, padded: articles have different numbers of passages.
+        filled = np.arange(sizes.max()) < sizes[:, None]
+        cosines = np.full((count, *filled.shape), -1.0, dtype=np.float32)
+        cosines[:, filled] = self.index.vectors.similarities(vectors, rows)
+        is_ask = np.zeros_like(filled)
+        is_ask[filled] = self.index.row_asks[rows]
+        asks = np.where(is_ask, cosines, -1.0)
+        nearest = -np.partition(-asks, min(fusion.NEAREST, asks.shape[2]) - 1, axis=2)[:, :, : fusion.NEAREST]
+        ask = nearest.sum(axis=2, where=nearest > -1.0) / np.maximum((nearest > -1.0).sum(axis=2), 1)
+        body = np.where(is_ask, -1.0, cosines).max(axis=2)
+        whole = cosines.sum(axis=2, where=filled) / sizes
         # An article that is nothing but a title has no body to compare: its title stands for it.
-        return ask, np.where(body < -0.99, ask, body).astype(np.float32)
+        return ask, np.where(body > -1.0, body, ask), whole
 
     def _priors(self, documents: Sequence[int], service: str | None) -> Scores:
         today = self._today or dt.datetime.now(tz=dt.UTC).date()

@@ -18,19 +18,23 @@ Scores = npt.NDArray[np.float32]
 class Signals:
     """What one piece of a message says of each candidate article; arrays of shape (candidates,).
 
-    ``ask`` is the best cosine with the title or a question, ``body`` the best with the lead or a section (both 0 without a model);
-    ``words`` is BM25F, ``coverage`` the same divided by what a perfect match would get, 0 to 1.
+    ``ask`` is the mean cosine with the nearest title and questions (``NEAREST`` of them: one lucky question is no proof), ``body`` the best
+    with the lead or a section, ``whole`` the mean with every passage of the article; all 0 without a model. ``words`` is BM25F, ``coverage``
+    the same divided by what a perfect match would get, 0 to 1.
     """
 
     ask: Scores
     body: Scores
+    whole: Scores
     words: Scores
     coverage: Scores
 
     def __getitem__(self, chosen: npt.NDArray[np.bool_]) -> Signals:
-        return Signals(self.ask[chosen], self.body[chosen], self.words[chosen], self.coverage[chosen])
+        return Signals(self.ask[chosen], self.body[chosen], self.whole[chosen], self.words[chosen], self.coverage[chosen])
 
 
+# How many titles and questions speak for an article.
+NEAREST = 3
 # How much the best piece of a message counts beside the message as a whole, when all pieces ask one thing.
 PIECE_SHARE = 0.25
 
@@ -49,7 +53,7 @@ def join(whole: Signals, pieces: Sequence[Signals]) -> Signals:
         best = np.max([getattr(piece, name) for piece in pieces], axis=0)
         return np.asarray((1 - PIECE_SHARE) * getattr(whole, name) + PIECE_SHARE * best, dtype=np.float32)
 
-    return Signals(blend("ask"), blend("body"), blend("words"), blend("coverage"))
+    return Signals(blend("ask"), blend("body"), blend("whole"), blend("words"), blend("coverage"))
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,17 @@ class Weights:
     to break ties only.
     """
 
-    ask: float = 1.0
+    ask: float = 0.7
     body: float = 0.5
-    words: float = 0.5
-    coverage: float = 0.2
+    whole: float = 0.5
+    words: float = 0.2
+    coverage: float = 0.3
     service: float = 0.02
     overdue: float = 0.01
 
 
 HYBRID = Weights()
-KEYWORDS = Weights(ask=0.0, body=0.0, words=0.5, coverage=1.0)
+KEYWORDS = Weights(ask=0.0, body=0.0, whole=0.0, words=0.5, coverage=1.0)
 
 
 def fuse(signals: Signals, weights: Weights) -> Scores:
@@ -80,5 +85,5 @@ def fuse(signals: Signals, weights: Weights) -> Scores:
     """
     best = float(signals.words.max(initial=0.0))
     relative = signals.words / best if best > 0 else signals.words
-    total = weights.ask * signals.ask + weights.body * signals.body + weights.words * relative + weights.coverage * signals.coverage
-    return np.asarray(total, dtype=np.float32)
+    meaning = weights.ask * signals.ask + weights.body * signals.body + weights.whole * signals.whole
+    return np.asarray(meaning + weights.words * relative + weights.coverage * signals.coverage, dtype=np.float32)

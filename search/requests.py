@@ -43,7 +43,7 @@ _CONTACT_LINE = re.compile(r"^\s*(?:t[ée]l\b.{0,40}|(?:\+33|0)\s?\d(?:[\s.-]?\d
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…;])\s+(?=\S)|\n+")
 _ABBREVIATION = re.compile(r"(?:^|\s)(?:m|mr|mme|mlle|dr|art|n|no|av|bd|bld|pl|st|ste|etc|cf|ex|tel|tél|env|max|min)\.$", re.IGNORECASE)
-_BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,2}\s?[.)/°-]|[a-d]\s?[).])\s+", re.IGNORECASE)
+_BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,2}\s?[.)/°-]|[a-d]\s?[).])\s+(?=.*\w)", re.IGNORECASE)
 _NEW_REQUEST = re.compile(
     r"^(?:et\s+|puis\s+|mais\s+|sinon\s+)?(?:aussi|sinon|par ailleurs|d['’]autre part|de plus|en outre|également|egalement|au passage"
     r"|en passant|(?:une |mon |ma )?(?:autre|deuxième|deuxieme|seconde?|2e|2eme|dernière|derniere|troisième|troisieme)"
@@ -84,8 +84,8 @@ def strip_message(message: str) -> str:
             continue
         lines.append(_HEADER.sub("", line))
     text = "\n".join(lines).strip()
-    text = _without_closing(_without_greeting(text))
-    return text.strip() or message.strip()
+    text = _without_closing(_without_greeting(text)).strip()
+    return text if re.search(r"\w", text) else message.strip()
 
 
 def segments(text: str) -> list[str]:
@@ -146,13 +146,17 @@ def _sentences(block: str) -> list[str]:
     return found
 
 
+def _is_scrap(piece: str) -> bool:
+    return len(piece.split()) < _MIN_SEGMENT_WORDS or not re.search(r"\w", piece)
+
+
 def _merged(pieces: list[str]) -> list[str]:
     """Join the pieces that are too short to mean anything with a neighbour, then the rest down to ``MAX_SEGMENTS``."""
     merged: list[str] = []
     for piece in (piece.strip() for piece in pieces):
         if not piece:
             continue
-        if merged and (len(piece.split()) < _MIN_SEGMENT_WORDS or len(merged[-1].split()) < _MIN_SEGMENT_WORDS):
+        if merged and (_is_scrap(piece) or _is_scrap(merged[-1])):
             merged[-1] += " " + piece
         else:
             merged.append(piece)

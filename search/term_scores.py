@@ -84,7 +84,9 @@ class TermScores:
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
-        return {term: number for number, term in enumerate(self.postings.vocabulary)}
+        # A term whose last article is gone stays in the vocabulary, and must count as unknown.
+        occurrences = np.diff(self._matrix.indptr).tolist()
+        return {term: number for number, term in enumerate(self.postings.vocabulary) if occurrences[number]}
 
     @cached_property
     def _best(self) -> Scores:
@@ -109,7 +111,8 @@ class TermScores:
         """The score of an imaginary article that is the best one for every term of the message: what a perfect match would get."""
         known = self._known(message_terms)
         unknown = len(set(message_terms)) - len(known)
-        typical = float(np.median(self._best)) if self._best.size else 0.0
+        best = self._best[list(self._numbers.values())]
+        typical = float(np.median(best)) if best.size else 0.0
         return float(self._best[known].sum()) + unknown * typical
 
     def contributions(self, message_terms: Sequence[str], document: int) -> dict[str, float]:

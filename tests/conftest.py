@@ -21,6 +21,7 @@ from flask.testing import FlaskClient
 from pydantic_settings import SettingsConfigDict
 from werkzeug.serving import make_server
 
+from kb import git_store
 from search import text
 from search.embedder import Progress, SentenceTransformerEmbedder, Vectors
 from webapp import create_app
@@ -172,11 +173,44 @@ def close(app: Flask) -> None:
     live.engine.index.keywords.close()
 
 
+# What the sample content has no example of: a placeholder for the agent, a review that is late, an old slug, an internal answer.
+EXTRA = {
+    "articles/relation-usagers/dossier-zephyr.md": """\
+---
+title: Suivre un dossier Zéphyr
+service: relation-usagers
+questions: [Où en est mon dossier Zéphyr ?, Avancement du dossier Zéphyr]
+short: Votre dossier Zéphyr {{ request.reference }} est suivi au {{ service.phone }}.
+reviewed_on: 2019-01-15
+review_by: 2020-01-15
+aliases: [suivi-zephyr]
+---
+Votre dossier Zéphyr numéro {{ request.reference }} est à l'étude. Appelez le {{ service.phone }} pour en parler.
+
+## Ensuite
+Voir [[horaires-mairie|nos horaires]].
+""",
+    "articles/relation-usagers/standard-mistral.md": """\
+---
+title: Transférer un appel Mistral
+service: relation-usagers
+audience: internal
+questions: [Comment transférer un appel Mistral ?]
+---
+Composez le 12 pour transférer un appel Mistral.
+""",
+}
+
+
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    """The application on the sample content with the fake model, shared: tests only read from it."""
+    """The application on the sample content and ``EXTRA``, in git, with the fake model. Shared: tests only read from it."""
     folder = tmp_path_factory.mktemp("shared-app")
-    made = create_app(settings_for(copy_sample(folder / "kb"), folder / "var"))
+    content = copy_sample(folder / "content")
+    for relative, words in EXTRA.items():
+        (content / relative).write_text(words, encoding="utf-8")
+    git_store.ensure_repository(folder / "kb", content)
+    made = create_app(settings_for(folder / "kb", folder / "var"))
     yield made
     close(made)
 

@@ -59,7 +59,7 @@ def error_response(status: int, detail: str, errors: list[dict[str, str]] | None
 
 
 def _heading(status: int) -> str:
-    return {
+    headings: dict[int, str] = {
         400: _("Demande incomprise"),
         403: _("Accès refusé"),
         404: _("Page introuvable"),
@@ -67,15 +67,16 @@ def _heading(status: int) -> str:
         413: _("Message trop long"),
         422: _("Demande à corriger"),
         503: _("Service momentanément indisponible"),
-    }.get(status, _("Une erreur est survenue"))
+    }
+    return headings.get(status, str(_("Une erreur est survenue")))
 
 
 def _detail(error: HTTPException) -> str:
-    known = {
+    known: dict[int, str] = {
         404: _("Cette adresse ne mène à rien. Vérifiez-la, ou cherchez l'article par ses mots."),
         405: _("Cette adresse n'accepte pas cette méthode."),
         413: _("Ce que vous envoyez dépasse 2 Mo. Gardez le passage qui contient la demande."),
-        415: _("Le corps de la requête doit être du JSON (Content-Type: application/json)."),
+        415: _("Le corps de la requête doit être en JSON (Content-Type: application/json)."),
     }
     status = error.code or 500
     if status in known:

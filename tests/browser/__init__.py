@@ -1,1 +1,1 @@
-"""Tests of the knowledge base."""
+"""Tests in a real browser."""

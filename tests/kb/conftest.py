@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kb.article import Article
 from kb.library import Library, read_article
+
+# A busy machine is no failure; what must be quick has a test of its own.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 
 SERVICES = """\
 etat-civil:

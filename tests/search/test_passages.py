@@ -71,7 +71,8 @@ def test_a_hostile_heading_is_read_in_linear_time(unit: str) -> None:
 
 def test_keyword_fields_hold_every_word_of_the_article() -> None:
     fields = keyword_fields(
-        article("Passeport", "Au guichet.\n## Prix\n86 euros.", questions=("Combien ?", "Où ?"), tags=("voyage", "CNI")), SynonymTable(GROUPS)
+        article("Passeport", "Au guichet.\n## Prix\n86 euros.", questions=("Combien ?", "Où ?"), tags=("voyage", "CNI")),
+        SynonymTable(GROUPS),
     )
     assert (fields.title, fields.questions, fields.tags) == ("Passeport", "Combien ?\nOù ?", "voyage\nCNI")
     assert fields.lead == "Au guichet."

@@ -1,1 +1,1 @@
-"""Tests of the knowledge base."""
+"""Tests of the web application."""

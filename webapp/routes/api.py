@@ -127,8 +127,6 @@ class ArticleOut(ArticleSummary):
 @blueprint.post("/match")
 def match() -> ResponseReturnValue:
     """Find the approved replies for a message."""
-    if (request.content_length or 0) > 4 * MAX_MESSAGE_CHARS + 4096:
-        return _too_long()
     if not request.is_json:
         raise UnsupportedMediaType
     body = _validated(MatchRequest, _json_body())
