@@ -13,14 +13,15 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from frontmatter.default_handlers import YAMLHandler
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from kb import paths
+from kb import paths, yaml_text
 from kb.errors import ContentError, Problem
+from kb.yaml_text import YamlTextError
 
 MAX_ARTICLE_BYTES = 1_000_000
 MAX_FRONT_MATTER_CHARS = 100_000
@@ -30,16 +31,10 @@ SHORT_LIMIT_CHARS = 280
 WIKI_LINK = re.compile(r"\[\[\s*+([^\[\]|\n#]{1,200}?)\s*(?:\|\s*+([^\]\n]{1,300}?)\s*)?\]\]")
 
 _BOUNDARY = YAMLHandler.FM_BOUNDARY
-# Cheap signs of an anchor or alias; only then are the YAML events walked.
-_MAYBE_ALIAS = re.compile(r"(?:^|[\s\[,{:-])[&*][^\s*]", re.MULTILINE)
-# The C loader recurses: some ten thousand levels overflow its stack and end the process.
-_MAX_DEPTH = 50
-_MAYBE_NESTED = re.compile(r"[\[{]|[-?] ")
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _as_text(value: object) -> object:
-    return "" if value is None else str(value) if isinstance(value, int | float | dt.date) else value
+    return "" if value is None else str(value) if isinstance(value, int | float | dt.date) else value  # a value given in Python
 
 
 def _as_list(value: object) -> object:
@@ -116,7 +111,7 @@ class Article(BaseModel):
         """
         front_start, front_end, body_start = _split(source, path)
         front, body = source[front_start:front_end], source[body_start:]
-        data = _load_yaml(front, path)
+        data = _load_front(front, path)
         if not isinstance(data, dict):
             raise ContentError(Problem(path, 1, "L'en-tête doit être une liste de « clé: valeur » entre deux lignes « --- »."))
         location = PurePosixPath(path)
@@ -243,30 +238,11 @@ def _split(source: str, path: str) -> tuple[int, int, int]:
     return front_start, closing.start(), closing.end()
 
 
-def _load_yaml(front: str, path: str) -> object:
+def _load_front(front: str, path: str) -> object:
     try:
-        if _MAYBE_ALIAS.search(front) or len(_MAYBE_NESTED.findall(front)) > _MAX_DEPTH:
-            _refuse_traps(front, path)
-        return yaml.load(front, _SafeLoader)  # noqa: S506 - the safe loader, in C where there is one
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 2 if error.problem_mark else 2
-        problem = Problem(path, line, f"L'en-tête n'est pas du YAML valable ({error.problem}). Mettez la valeur entre guillemets.")
-        raise ContentError(problem) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ContentError(Problem(path, 2, f"L'en-tête n'est pas du YAML valable ({error}).")) from error
-
-
-def _refuse_traps(front: str, path: str) -> None:
-    """Walk the YAML events, which takes neither memory nor stack, before the values are built."""
-    depth = 0
-    for event in yaml.parse(front, _SafeLoader):
-        line = event.start_mark.line + 2 if event.start_mark else 2
-        if isinstance(event, yaml.AliasEvent):
-            # A few aliases of aliases fill the memory ("billion laughs"), and no article needs them.
-            raise ContentError(Problem(path, line, "L'en-tête contient des alias YAML (« *nom ») : écrivez les valeurs en toutes lettres."))
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            raise ContentError(Problem(path, line, "L'en-tête a trop de niveaux imbriqués : écrivez des listes simples."))
+        return yaml_text.load(front)
+    except YamlTextError as error:
+        raise ContentError(Problem(path, error.line + 1, f"Dans l'en-tête, {error}")) from error
 
 
 def _explain(kind: str, message: str) -> str:

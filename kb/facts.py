@@ -6,14 +6,15 @@ A missing file is an empty one, so that a folder with articles alone works; a br
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from kb import paths, render
+from kb import paths, render, yaml_text
 from kb.errors import Problem, TemplateError
+from kb.yaml_text import YamlTextError
 
 
 def _as_facts(value: object) -> object:
@@ -27,6 +28,12 @@ Facts = Annotated[dict[str, str], BeforeValidator(_as_facts)]
 
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, data: object) -> object:
+        """An empty value ("phone:") means the default, not an error that would drop the whole entry."""
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
 class Service(_Entry):
@@ -138,8 +145,8 @@ def load_context(root: Path) -> tuple[Context, list[Problem]]:
     organisation = _validated(Organisation, _read(root, paths.ORGANISATION, problems), paths.ORGANISATION, problems) or Organisation()
     if not _can_render(organisation.signature, "signature", paths.ORGANISATION, problems):
         organisation = organisation.model_copy(update={"signature": Organisation().signature})
-    services = _entries(Service, _read(root, paths.SERVICES, problems), paths.SERVICES, problems)
-    channels = _entries(Channel, _read(root, paths.CHANNELS, problems), paths.CHANNELS, problems)
+    services = _entries(Service, root, paths.SERVICES, problems)
+    channels = _entries(Channel, root, paths.CHANNELS, problems)
     channels = {key: channel for key, channel in channels.items() if _has_layout(channel, problems)}
     synonyms = []
     for term, others in _read(root, paths.SYNONYMS, problems).items():
@@ -154,11 +161,12 @@ def load_context(root: Path) -> tuple[Context, list[Problem]]:
 def _read(root: Path, name: str, problems: list[Problem]) -> dict[Any, Any]:
     path = root / name
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
-    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or error
-        problems.append(Problem(name, mark.line + 1 if mark else 1, f"Ce fichier n'a pas pu être lu ({reason})."))
+        data = yaml_text.load(path.read_text(encoding="utf-8-sig")) if path.exists() else {}
+    except YamlTextError as error:
+        problems.append(Problem(name, error.line, f"Ce fichier est laissé de côté : {error}"))
+        return {}
+    except (ValueError, OSError) as error:
+        problems.append(Problem(name, 1, f"Ce fichier n'a pas pu être lu ({error})."))
         return {}
     if data is None:
         return {}
@@ -168,11 +176,20 @@ def _read(root: Path, name: str, problems: list[Problem]) -> dict[Any, Any]:
     return data
 
 
-def _entries(kind: type[Model], data: dict[Any, Any], name: str, problems: list[Problem]) -> dict[str, Model]:
+def _line_of(root: Path, name: str, key: str) -> int:
+    """1-based line of a top-level key of a file, 1 when it is not found."""
+    try:
+        match = re.search(rf"^['\"]?{re.escape(key)}['\"]?\s*:", (root / name).read_text(encoding="utf-8-sig"), re.MULTILINE)
+    except (OSError, ValueError):
+        return 1
+    return match.string.count("\n", 0, match.start()) + 1 if match else 1
+
+
+def _entries(kind: type[Model], root: Path, name: str, problems: list[Problem]) -> dict[str, Model]:
     entries = {}
-    for key, value in data.items():
+    for key, value in _read(root, name, problems).items():
         fields = {"name": str(key), "label": str(key), **value, "key": str(key)} if isinstance(value, dict) else value
-        entry = _validated(kind, fields, name, problems, str(key))
+        entry = _validated(kind, fields, name, problems, str(key), _line_of(root, name, str(key)))
         if entry is not None:
             entries[str(key)] = entry
     return entries
@@ -192,11 +209,11 @@ def _can_render(text: str, where: str, name: str, problems: list[Problem]) -> bo
     return True
 
 
-def _validated(kind: type[Model], data: object, name: str, problems: list[Problem], key: str = "") -> Model | None:
+def _validated(kind: type[Model], data: object, name: str, problems: list[Problem], key: str = "", line: int = 1) -> Model | None:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join([key, *map(str, first["loc"])] if key else map(str, first["loc"]))
-        problems.append(Problem(name, 1, f"« {where} » : valeur refusée ({first['msg']})."))
+        problems.append(Problem(name, line, f"« {where} » : valeur refusée ({first['msg']})."))
         return None

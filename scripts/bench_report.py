@@ -24,13 +24,14 @@ Verdict = Literal["ok", "missed", "not measured"]
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds a message: the whole, the model's part, and the search net of the model."""
+    """Milliseconds a message: the whole, the model's part, the search net of the model, and the processor time of that."""
 
     took_p50_ms: float
     encode_p50_ms: float
     net_p50_ms: float
     net_p95_ms: float
     net_p99_ms: float
+    net_cpu_p50_ms: float
 
     @classmethod
     def of(cls, answers: Sequence[Answer]) -> Latency:
@@ -38,7 +39,8 @@ class Latency:
         net = np.percentile([answer.net_ms for answer in answers], [50, 95, 99])
         took = np.median([answer.took_ms for answer in answers])
         encode = np.median([answer.encode_ms for answer in answers])
-        return cls(float(took), float(encode), float(net[0]), float(net[1]), float(net[2]))
+        cpu = np.median([answer.net_cpu_ms for answer in answers])
+        return cls(float(took), float(encode), float(net[0]), float(net[1]), float(net[2]), float(cpu))
 
 
 @dataclass(frozen=True)
@@ -144,10 +146,14 @@ def ratios(report: Report) -> dict[str, float]:
     found: dict[str, float] = {}
     for scale in report.scales:
         found[f"net_p50_ours_over_txtai_{scale.articles}"] = ratio(scale.latency[OURS].net_p50_ms, scale.latency[TXTAI].net_p50_ms)
+        found[f"net_cpu_p50_ours_over_txtai_{scale.articles}"] = ratio(
+            scale.latency[OURS].net_cpu_p50_ms, scale.latency[TXTAI].net_cpu_p50_ms
+        )
         found[f"build_ours_over_txtai_{scale.articles}"] = ratio(scale.build.words_and_vectors_seconds, scale.build.txtai_seconds)
     small, large = _scale(report, REFERENCE_SIZE), _scale(report, LARGE_SIZE)
     if small and large:
         found["growth"] = ratio(large.latency[OURS].net_p50_ms, small.latency[OURS].net_p50_ms)
+        found["growth_cpu"] = ratio(large.latency[OURS].net_cpu_p50_ms, small.latency[OURS].net_cpu_p50_ms)
         found["growth_txtai"] = ratio(large.latency[TXTAI].net_p50_ms, small.latency[TXTAI].net_p50_ms)
     return found
 
@@ -180,7 +186,7 @@ def _accuracy_table(report: Report) -> str:
     return f"Accuracy on {report.accuracy_messages} test messages\n{table(head, rows)}"
 
 
-_LATENCY_HEAD = ("took p50 ms", "encode p50", "net p50", "net p95", "net p99")
+_LATENCY_HEAD = ("took p50 ms", "encode p50", "net p50", "net p95", "net p99", "net CPU p50")
 
 
 def _latency_table(report: Report) -> str:
@@ -254,19 +260,17 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([laid[0].rstrip(), "  ".join("-" * width for width in widths), *(line.rstrip() for line in laid[1:])])
 
 
+def _latency_values(latency: Latency) -> tuple[float, ...]:
+    net = (latency.net_p50_ms, latency.net_p95_ms, latency.net_p99_ms)
+    return (latency.took_p50_ms, latency.encode_p50_ms, *net, latency.net_cpu_p50_ms)
+
+
 def _latency_cells(latency: Latency) -> tuple[str, ...]:
-    values = (latency.took_p50_ms, latency.encode_p50_ms, latency.net_p50_ms, latency.net_p95_ms, latency.net_p99_ms)
-    return tuple(f"{value:.2f}" for value in values)
+    return tuple(f"{value:.2f}" for value in _latency_values(latency))
 
 
 def _latency_ratios(one: Latency, other: Latency) -> tuple[str, ...]:
-    return (
-        _times(ratio(one.took_p50_ms, other.took_p50_ms)),
-        _times(ratio(one.encode_p50_ms, other.encode_p50_ms)),
-        _times(ratio(one.net_p50_ms, other.net_p50_ms)),
-        _times(ratio(one.net_p95_ms, other.net_p95_ms)),
-        _times(ratio(one.net_p99_ms, other.net_p99_ms)),
-    )
+    return tuple(_times(ratio(*pair)) for pair in zip(_latency_values(one), _latency_values(other), strict=True))
 
 
 def _limited(name: str, value: float | None, limit: float, unit: str) -> Check:

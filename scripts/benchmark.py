@@ -203,7 +203,7 @@ def _build(bench: Bench, library: Library, folder: Path) -> tuple[Index, float, 
 
 def _systems(bench: Bench, library: Library, index: Index) -> list[System]:
     modes: dict[str, Mode] = {OURS: "hybrid", KEYWORDS: "keywords", VECTORS: "vectors"}
-    ours = [OurSystem(name, SearchEngine(library, index, bench.embedder, mode=mode)) for name, mode in modes.items()]
+    ours = [OurSystem(name, SearchEngine(library, index, bench.cached, mode=mode), bench.cached) for name, mode in modes.items()]
     return [*ours, TxtaiSystem(answerable(library), bench.cached)]
 
 

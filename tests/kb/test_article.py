@@ -204,7 +204,7 @@ def test_lines_are_those_of_the_editor(newline: str, mark: str) -> None:
         ("---\ntitle: A\ntags: {a: b}\n---\n", 3, "« tags »"),
         ("---\ntitle: A\n\n# mot\naudience: privé\n---\n", 5, "audience : public, internal"),
         ("---\ntitle: A\nreview_by: bientôt\n---\n", 3, "AAAA-MM-JJ"),
-        ("---\ntitle: A\nreviewed_on: 2026-02-30\n---\n", 2, "YAML"),
+        ("---\ntitle: A\nreviewed_on: 2026-02-30\n---\n", 3, "AAAA-MM-JJ"),
         ("---\ntitle: A\nchannels: [sms]\n---\n", 3, "« channels »"),
         ("---\ntitle: A\nsources: [{url: [1]}]\n---\n", 3, "« sources »"),
         ("---\ntitle: A\nshort: un: deux\n---\n", 3, "guillemets"),

@@ -108,7 +108,7 @@ class _Recorder:
 
     def answer(self, message: str) -> Answer:
         self._order.append(f"{self.name}:{message}")
-        return Answer((message,), (1.0,), 3.0, 2.0)
+        return Answer((message,), (1.0,), 3.0, 2.0, 0.5)
 
 
 def test_systems_take_turns() -> None:
@@ -130,7 +130,7 @@ def test_txtai_gets_every_part_of_an_article(sample: Library) -> None:
 
 def test_accuracy_scores_answers() -> None:
     queries = [Query(id="1", message="m", expected=("a",)), Query(id="2", message="m", expected=("b",))]
-    answers = [Answer(("a", "c"), (0.9, 0.1), 5.0, 4.0), Answer(("c", "b"), (0.5, 0.2), 7.0, 4.0)]
+    answers = [Answer(("a", "c"), (0.9, 0.1), 5.0, 4.0, 1.0), Answer(("c", "b"), (0.5, 0.2), 7.0, 4.0, 1.0)]
     found = Accuracy.of("hybrid", queries, answers)
     assert (found.recall_1, found.recall_3, found.mrr) == (0.5, 1.0, 0.75)
     assert found.latency.net_p50_ms == 2.0
@@ -149,7 +149,7 @@ def test_ratio_of_nothing_is_nan() -> None:
 
 def _scale(articles: int, net_ms: float, *, txtai_ms: float = 10.0, failures: int = 0, errors: int = 0) -> Scale:
     def latency(net: float) -> Latency:
-        return Latency(net + 5.0, 5.0, net, net, net)
+        return Latency(net + 5.0, 5.0, net, net, net, net)
 
     return Scale(
         articles,
@@ -162,7 +162,7 @@ def _scale(articles: int, net_ms: float, *, txtai_ms: float = 10.0, failures: in
 
 
 def _report(*scales: Scale) -> Report:
-    latency = Latency(6.0, 5.0, 1.0, 1.0, 1.0)
+    latency = Latency(6.0, 5.0, 1.0, 1.0, 1.0, 1.0)
     accuracy = tuple(Accuracy(name, share, share, share, share, latency) for name, share in (("hybrid", 0.8), ("txtai", 0.7)))
     return Report("model", "2 cores", 10, 5, 300.0, accuracy, scales)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kb.article import Article
 from kb.library import Library
@@ -14,6 +15,10 @@ from search.embedder import Embedder
 from search.engine import SearchEngine
 from search.index_store import Index, IndexStore
 from tests.conftest import FakeEmbedder, MakeKb
+
+# A busy machine is no failure; what must be quick has a test of its own.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 
 BuildEngine = Callable[..., SearchEngine]
 

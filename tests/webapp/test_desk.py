@@ -258,7 +258,7 @@ def test_what_is_pasted_is_shown_as_it_is(ask: Ask, question: str, other_questio
     page = read(response)
     assert page.one("#message").text.removeprefix("\n").startswith(hostile)
     assert len(page.find(".request")) == 2  # so the pieces of the message are quoted too
-    assert not [one for one in page.elements if one.tag == "img" or "alert" in one.text and one.tag == "script"]
+    assert not [one for one in page.elements if one.tag == "img" or ("alert" in one.text and one.tag == "script")]
     assert not [name for one in page.elements for name in one.attributes if name.startswith("on")]
     assert "1337" not in response.text
 

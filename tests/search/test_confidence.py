@@ -1,0 +1,106 @@
+"""The confidence: a probability that never falls when a signal rises, and levels that follow it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search import confidence, fusion
+from search.confidence import Calibration
+from search.fusion import Signals
+from tests.search.test_fusion import BY_MEANING, NAMES, raised, signals, signals_of
+
+CALIBRATIONS = pytest.mark.parametrize("calibration", [confidence.HYBRID, confidence.KEYWORDS])
+RIVALS = st.one_of(st.none(), st.floats(-1, 3))
+
+
+def confidences(given_: Signals, calibration: Calibration, rival: float | None = None) -> fusion.Scores:
+    scores = fusion.fuse(given_, fusion.HYBRID if calibration is confidence.HYBRID else fusion.KEYWORDS)
+    return confidence.confidences(confidence.features(given_, scores, rival), calibration)
+
+
+@CALIBRATIONS
+@given(given_=signals(), rival=RIVALS)
+def test_a_confidence_is_a_probability(calibration: Calibration, given_: Signals, rival: float | None) -> None:
+    found = confidences(given_, calibration, rival)
+    assert found.shape == given_.ask.shape
+    assert (found >= 0).all()
+    assert (found <= 1).all()
+
+
+@CALIBRATIONS
+@given(data=st.data())
+def test_more_of_a_signal_of_the_best_answer_never_lowers_its_confidence(calibration: Calibration, data: st.DataObject) -> None:
+    before = data.draw(signals())
+    weights = fusion.HYBRID if calibration is confidence.HYBRID else fusion.KEYWORDS
+    best = int(np.argmax(fusion.fuse(before, weights)))
+    name = data.draw(st.sampled_from(NAMES))
+    # Relative to the best candidate's, BM25F of the best one is at its limit.
+    after = before if name == "words" and before.words.argmax() == best else raised(before, name, best, data.draw(st.floats(0, 1)))
+    rival = data.draw(RIVALS)
+    assert confidences(after, calibration, rival)[best] >= confidences(before, calibration, rival)[best] - 1e-5
+
+
+@CALIBRATIONS
+@given(data=st.data())
+def test_a_nearer_advice_article_never_raises_a_confidence(calibration: Calibration, data: st.DataObject) -> None:
+    given_ = data.draw(signals())
+    near, nearer = sorted((data.draw(st.floats(-1, 3)), data.draw(st.floats(-1, 3))))
+    none, some, more = (confidences(given_, calibration, rival) for rival in (None, near, nearer))
+    assert (more <= some + 1e-6).all()
+    assert (some <= none + 1e-6).all()
+
+
+@CALIBRATIONS
+def test_the_calibration_has_the_signs_that_its_signals_mean(calibration: Calibration) -> None:
+    rising = [getattr(calibration, name) for name in NAMES if hasattr(calibration, name)]
+    assert min([*rising, calibration.margin]) >= 0 >= calibration.rival
+    assert 0 < calibration.answered_from < calibration.sure_from < 1
+
+
+@CALIBRATIONS
+def test_nothing_in_common_is_no_answer(calibration: Calibration) -> None:
+    [first, _] = confidences(signals_of(2), calibration)
+    assert confidence.level(float(first), calibration) == "none"
+
+
+@CALIBRATIONS
+def test_everything_in_common_is_a_sure_answer(calibration: Calibration) -> None:
+    meaning = dict.fromkeys(BY_MEANING, [1.0, 0.0]) if calibration is confidence.HYBRID else {}
+    [first, second] = confidences(signals_of(2, words=[20.0, 0.0], coverage=[1.0, 0.0], **meaning), calibration)
+    assert confidence.level(float(first), calibration) == "sure"
+    assert confidence.level(float(second), calibration) == "none"
+
+
+@given(given_=signals(candidates=4))
+def test_the_margin_is_the_lead_over_the_best_other(given_: Signals) -> None:
+    scores = fusion.fuse(given_, fusion.HYBRID)
+    only_margin = dataclasses.replace(confidence.HYBRID, intercept=0, margin=1, **{name: 0 for name in NAMES if hasattr(confidence.HYBRID, name)})
+    found = confidence.confidences(confidence.features(given_, scores, None), only_margin).astype(float)
+    margin = np.log(found / (1 - found))
+    expected = [scores[number] - max(scores[other] for other in range(4) if other != number) for number in range(4)]
+    np.testing.assert_allclose(margin, expected, atol=1e-4)
+
+
+def test_a_lone_candidate_and_no_candidate_are_read_as_well() -> None:
+    assert confidence.features(signals_of(1), np.ones(1, dtype=np.float32), None).shape == (1, confidence.FEATURES)
+    none = confidence.features(signals_of(0), np.empty(0, dtype=np.float32), None)
+    assert confidence.confidences(none, confidence.HYBRID).shape == (0,)
+
+
+@CALIBRATIONS
+@given(values=st.tuples(st.floats(0, 1), st.floats(0, 1)))
+def test_levels_rise_with_confidence(calibration: Calibration, values: tuple[float, float]) -> None:
+    order = ["none", "check", "sure"]
+    low, high = sorted(values)
+    assert order.index(confidence.level(low, calibration)) <= order.index(confidence.level(high, calibration))
+
+
+def test_a_level_begins_at_its_threshold() -> None:
+    calibration = dataclasses.replace(confidence.HYBRID, answered_from=0.3, sure_from=0.7)
+    levels = [confidence.level(value, calibration) for value in (0.2999, 0.3, 0.6999, 0.7)]
+    assert levels == ["none", "check", "check", "sure"]
