@@ -28,6 +28,7 @@ import numpy as np
 from kb.library import Library
 from scripts.bench_content import SEED
 from search.embedder import Embedder
+from search.evaluation import RANKED
 from search.live import LiveEngine
 from webapp.settings import PROJECT
 
@@ -257,7 +258,7 @@ def _edit(live: LiveEngine, slug: str, number: int) -> float:
     article = library.articles[slug]
     # A word that no collection holds, of letters only so that the analysis treats it as any other.
     word = "zyx" + "".join(chr(ord("a") + digit) for digit in divmod(number, 10)) + "quorgle"
-    question = f"Où se trouve le {word} municipal ?"
+    question = f"{article.title} : {word} ?"
     changed = article.edited({"questions": [*article.meta.questions, question]})
     path = library.root / article.path
     aside = path.with_name(f".{path.name}.tmp")
@@ -265,8 +266,13 @@ def _edit(live: LiveEngine, slug: str, number: int) -> float:
     started = time.perf_counter()
     os.replace(aside, path)
     _wait(lambda: slug in live.engine.search(word).slugs, f"the words of {slug}")
-    _wait(lambda: any(match.slug == slug for match in live.engine.match(question).matches), f"the meaning of {slug}")
+    _wait(lambda: _is_matched_on(live, question, slug), f"the meaning of {slug}")
     return time.perf_counter() - started
+
+
+def _is_matched_on(live: LiveEngine, question: str, slug: str) -> bool:
+    """Tell whether the article is found, and by this very question."""
+    return any(match.slug == slug and match.matched_on == question for match in live.engine.match(question, limit=RANKED).matches)
 
 
 def _wait(is_found: Callable[[], bool], what: str) -> None:

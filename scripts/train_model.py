@@ -60,6 +60,7 @@ class Recipe:
     scale: float = 20.0
     learning_rate: float = 3e-3
     disturbed: float = 0.4
+    dropped: float = 0.25
     next_sentence_weight: float = 1.6
     message_repeats: int = 3
     ppmi: bool = True
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, default=PROJECT.parent / "shared" / "corpus" / "pairs.jsonl.gz")
     parser.add_argument("--out", type=Path, default=PROJECT / "models" / "bible-fr")
-    for name, kind in (("vocabulary", int), ("dimensions", int), ("epochs", int), ("message-repeats", int), ("learning-rate", float)):
+    for name, kind in (("vocabulary", int), ("dimensions", int), ("epochs", int), ("message-repeats", int), ("learning-rate", float), ("dropped", float), ("scale", float)):
         parser.add_argument(f"--{name}", type=kind, default=getattr(Recipe, name.replace("-", "_")))
     for name in ("ppmi", "messages", "corpus-pairs", "articles"):
         parser.add_argument(f"--no-{name}", action="store_true", help=f"ablation: leave out {name}")
@@ -97,6 +98,8 @@ def main(arguments: list[str] | None = None) -> int:
         epochs=options.epochs,
         message_repeats=options.message_repeats,
         learning_rate=options.learning_rate,
+        dropped=options.dropped,
+        scale=options.scale,
         ppmi=not options.no_ppmi,
         use_messages=not options.no_messages,
         use_corpus=not options.no_corpus_pairs,
@@ -251,8 +254,8 @@ def contrast(vectors: Matrix, tokenizer: Tokenizer, pairs: Sequence[Pair], recip
         for start in range(0, steps_per_epoch * recipe.batch, recipe.batch):
             chosen = order[start : start + recipe.batch]
             queries = [disturb(pair.query, shuffler) if shuffler.random() < recipe.disturbed else pair.query for pair in chosen]
-            left = _embed(bag, tokenizer, queries)
-            right = _embed(bag, tokenizer, [pair.passage for pair in chosen])
+            left = _embed(bag, tokenizer, queries, recipe.dropped)
+            right = _embed(bag, tokenizer, [pair.passage for pair in chosen], recipe.dropped)
             loss = _ranking_loss(left, right, chosen, recipe)
             optimizer.zero_grad()
             loss.backward()
@@ -264,10 +267,18 @@ def contrast(vectors: Matrix, tokenizer: Tokenizer, pairs: Sequence[Pair], recip
     return np.asarray(bag.weight.detach().numpy(), dtype=np.float32)
 
 
-def _embed(bag: torch.nn.EmbeddingBag, tokenizer: Tokenizer, texts: Sequence[str]) -> torch.Tensor:
+def _embed(bag: torch.nn.EmbeddingBag, tokenizer: Tokenizer, texts: Sequence[str], dropped: float) -> torch.Tensor:
+    """Embed texts with some of their tokens left out, so that no single word decides."""
     ids = [encoding.ids or [1] for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
-    offsets = torch.tensor([0, *np.cumsum([len(sequence) for sequence in ids[:-1]])])
-    return torch.nn.functional.normalize(bag(torch.tensor([token for sequence in ids for token in sequence]), offsets))
+    lengths = torch.tensor([len(sequence) for sequence in ids])
+    tokens = torch.tensor([token for sequence in ids for token in sequence])
+    owners = torch.repeat_interleave(torch.arange(len(ids)), lengths)
+    # A text keeps one token at least, its first one if need be.
+    starts = torch.cumsum(lengths, 0) - lengths
+    kept = torch.rand(len(tokens)) >= dropped
+    kept[starts] |= torch.bincount(owners[kept], minlength=len(ids)) == 0
+    counts = torch.bincount(owners[kept], minlength=len(ids))
+    return torch.nn.functional.normalize(bag(tokens[kept], torch.cumsum(counts, 0) - counts))
 
 
 def _ranking_loss(left: torch.Tensor, right: torch.Tensor, chosen: Sequence[Pair], recipe: Recipe) -> torch.Tensor:

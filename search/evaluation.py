@@ -71,7 +71,8 @@ def read_queries(path: Path) -> list[Query]:
     """
     queries = []
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Not splitlines(): a message may hold other line ends, U+2028 say, which JSON does not escape.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SearchError(f"{path} : ce fichier ne peut pas être lu ({error}).") from error
     for number, line in enumerate(lines, start=1):

@@ -162,9 +162,18 @@ def test_a_problem_never_quotes_the_message(client: FlaskClient) -> None:
         assert "7431" not in client.post(MATCH, json=body).text
 
 
-@pytest.mark.parametrize("body", ["", "null", "{", "nul", "\ufeff{}", "[" * 80_000, '{"message": "\\ud800"}', "NaN"])
+@pytest.mark.parametrize("body", ["", "null", "{", "nul", "\ufeff{}", "[" * 80_000, "NaN"])
 def test_a_body_that_is_not_json_is_refused(client: FlaskClient, body: str) -> None:
     assert_problem(client.post(MATCH, data=body.encode(), content_type="application/json"), 422)
+
+
+def test_half_an_emoji_is_read_as_a_question_mark(client: FlaskClient) -> None:
+    body = r'{"message": "cut \ud83d", "values": {"citizen.name": "\udc00"}}'
+    answer = client.post(MATCH, data=body, content_type="application/json").json
+    assert answer is not None
+    assert answer["requests"][0]["text"] == "cut ?"
+    for wrong in (r'{"message": "a", "channel": "\ud800"}', r'{"message": "a", "\ud800": 1}'):
+        assert_problem(client.post(MATCH, data=wrong, content_type="application/json"), 422)
 
 
 def test_bytes_that_are_not_utf8_are_refused(client: FlaskClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, TypeVar
 
 from flask import Blueprint, jsonify, request
@@ -228,7 +229,8 @@ def openapi_document() -> ResponseReturnValue:
 
 def _json_body() -> Any:
     try:
-        return request.get_json(silent=True)
+        # Half an emoji, as programs that cut a text send it, cannot be sent back: it becomes « ? ».
+        return json.loads(json.dumps(request.get_json(silent=True), ensure_ascii=False).encode("utf-8", "replace"))
     except RecursionError:  # nested beyond what Python reads
         return None
 
