@@ -16,7 +16,6 @@ from sklearn.linear_model import LogisticRegression
 from kb.library import Library
 from scripts.training_messages import Message, messages
 from search.confidence import Calibration
-from search.embedder import SentenceTransformerEmbedder
 from search.engine import Mode, SearchEngine
 from search.evaluation import auroc
 from search.index_store import IndexStore
@@ -36,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     settings = load_settings()
     library = Library.load(SAMPLE_KB)
-    embedder: SentenceTransformerEmbedder = settings.load_embedder()
+    embedder = settings.load_embedder()
     index = IndexStore(options.index or settings.var_dir / "calibration", embedder).open(library)
     chosen = [message for split in options.splits for message in messages(split) if message.kind != "multi"]
     modes: tuple[Mode, ...] = ("hybrid", "keywords")

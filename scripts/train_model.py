@@ -23,7 +23,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,7 @@ from webapp.settings import PROJECT, SAMPLE_KB
 Matrix = npt.NDArray[np.float32]
 
 UNKNOWN = "[UNK]"
+OFF_TOPIC_ADVICE = "conseil-demande-incongrue"
 
 
 @dataclass(frozen=True)
@@ -84,27 +85,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, default=PROJECT.parent / "shared" / "corpus" / "pairs.jsonl.gz")
     parser.add_argument("--out", type=Path, default=PROJECT / "models" / "bible-fr")
-    for name, kind in (("vocabulary", int), ("dimensions", int), ("epochs", int), ("message-repeats", int), ("learning-rate", float), ("dropped", float), ("scale", float)):
-        parser.add_argument(f"--{name}", type=kind, default=getattr(Recipe, name.replace("-", "_")))
-    for name in ("ppmi", "messages", "corpus-pairs", "articles"):
-        parser.add_argument(f"--no-{name}", action="store_true", help=f"ablation: leave out {name}")
+    for field in fields(Recipe):
+        option = "--" + field.name.replace("_", "-")
+        if isinstance(field.default, bool):
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=field.default, help="for ablations")
+        else:
+            parser.add_argument(option, type=type(field.default), default=field.default)
     options = parser.parse_args(arguments)
     if not options.corpus.exists():
         print(f"{options.corpus} is missing: give the training corpus with --corpus.", file=sys.stderr)
         return 2
-    recipe = Recipe(
-        vocabulary=options.vocabulary,
-        dimensions=options.dimensions,
-        epochs=options.epochs,
-        message_repeats=options.message_repeats,
-        learning_rate=options.learning_rate,
-        dropped=options.dropped,
-        scale=options.scale,
-        ppmi=not options.no_ppmi,
-        use_messages=not options.no_messages,
-        use_corpus=not options.no_corpus_pairs,
-        use_articles=not options.no_articles,
-    )
+    recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     started = time.perf_counter()
     train(recipe, options.corpus, options.out)
     size_mb = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file()) / 1e6
@@ -123,7 +114,7 @@ def train(recipe: Recipe, corpus: Path, out: Path) -> None:
     texts = [one for pair in corpus_pairs for one in (pair.query, pair.passage)]
     texts += [one for message in written for one in (message.text, message.question, *message.paraphrases) if one]
     library = Library.load(SAMPLE_KB)
-    articles = [article for article in library.articles.values() if not article.is_advice]
+    articles = list(library.articles.values())
     texts += [passage.encoded for article in articles for passage in passages(article)]
     texts = list(dict.fromkeys(texts))
     print(f"{len(corpus_pairs)} pairs of the corpus, {len(written)} messages, {len(texts)} distinct texts")
@@ -172,7 +163,8 @@ def article_pairs(articles: Sequence[Article], written: Sequence[Message], recip
         return []
     told: dict[str, list[str]] = {}
     for message in written:
-        for topic in message.topics[:1]:
+        # What no town hall answers is drawn to the advice on such messages, which is how the desk recognises it.
+        for topic in (OFF_TOPIC_ADVICE,) if message.kind == "off-topic" else message.topics[:1]:
             told.setdefault(topic, []).append(message.text)
     pairs = []
     for article in articles:
@@ -183,8 +175,9 @@ def article_pairs(articles: Sequence[Article], written: Sequence[Message], recip
             others = random.sample([other for other in questions if other != question], k=min(2, len(questions) - 1))
             pairs += [Pair(question, target, article.slug) for target in (title, lead, *others)]
         for words in told.get(article.slug, []):
-            targets = (title, lead, *random.sample(questions, k=min(2, len(questions))))
-            pairs += [Pair(words, target, article.slug) for target in targets]
+            others = [other for other in told[article.slug] if other != words]
+            near = [*random.sample(questions, k=min(2, len(questions))), *random.sample(others, k=min(1, len(others)))]
+            pairs += [Pair(words, target, article.slug) for target in (title, lead, *near)]
     return pairs
 
 

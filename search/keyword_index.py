@@ -5,6 +5,7 @@ No other module imports ``whoosh`` but ``text``, which defines the analysis (doc
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from whoosh import scoring, sorting
 from whoosh.fields import ID, KEYWORD, TEXT, Schema
 from whoosh.highlight import ContextFragmenter, Formatter, WholeFragmenter, highlight
 from whoosh.qparser import FuzzyTermPlugin, MultifieldParser, OrGroup, PhrasePlugin
-from whoosh.query import NullQuery, Query, Term
+from whoosh.query import AndNot, Not, NullQuery, Query, Term
 from whoosh.query import Or as AnyOf
 
 from search import text
@@ -24,6 +25,8 @@ from search.term_scores import K1, B
 
 MAX_QUERY_CHARS = 200
 _WRITER_MEMORY_MB = 128
+# Whoosh takes any distance, and a minute over "passeport~99": beyond 2 the digits say nothing.
+_FUZZY = r"(?<=\S)~(?P<maxdist>[12](?![0-9]))?[0-9]*(?:/(?P<prefix>[1-9][0-9]*))?"
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class KeywordIndex:
                     service=document.service,
                     audience=document.audience,
                     tag=",".join(tag.replace(",", " ") for tag in document.tags),
-                    words=" ".join((fields.title, fields.questions, fields.tags)),
+                    words=unicodedata.normalize("NFC", " ".join((fields.title, fields.questions, fields.tags))),
                     **dict(zip(KEYWORD_BOOSTS, fields.values(), strict=True)),
                 )
                 if progress:
@@ -140,6 +143,7 @@ class KeywordIndex:
         Raises:
             QueryError: the query is too long or cannot be read.
         """
+        query = unicodedata.normalize("NFC", query)
         parsed = self._parse(query)
         if parsed == NullQuery:
             return KeywordHits((), 0, {}, {}, None, frozenset())
@@ -194,12 +198,21 @@ class KeywordIndex:
         parser = MultifieldParser(list(KEYWORD_BOOSTS), self._index.schema, fieldboosts=KEYWORD_BOOSTS, group=OrGroup.factory(0.8))
         parser.remove_plugin_class(PhrasePlugin)
         parser.add_plugin(PhrasePlugin())
-        parser.add_plugin(FuzzyTermPlugin())
+        parser.add_plugin(FuzzyTermPlugin(_FUZZY))
         try:
-            parsed = parser.parse(query)
-            return parsed.normalize()
+            return _excluding(parser.parse(query).normalize())
         except Exception as error:  # the parser fails on odd input in ways that it does not document
             raise QueryError("Cette recherche n'a pas pu être lue : vérifiez les guillemets et les parenthèses.") from error
+
+
+def _excluding(query: Query) -> Query:
+    """Read "a NOT b" as "a, but not b": an OR with a NOT in it would bring every article without b."""
+    query = query.apply(_excluding)
+    if not isinstance(query, AnyOf):
+        return query
+    wanted = [one for one in query.subqueries if not isinstance(one, Not)]
+    excluded = [one.query for one in query.subqueries if isinstance(one, Not)]
+    return AndNot(AnyOf(wanted), AnyOf(excluded)) if wanted and excluded else query
 
 
 def _counts(groups: Mapping[str, int]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from search.embedder import DEFAULT_MODEL, SentenceTransformerEmbedder
+from search.embedder import DEFAULT_MODEL, Embedder, load_embedder
 from search.errors import ModelUnavailable
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -31,7 +31,10 @@ class Settings(BaseSettings):
     kb_dir: Annotated[Path | None, Field(description="Content repository; made from the sample on first start")] = None
     var_dir: Annotated[Path, Field(description="Everything the service writes: index, database, secret key")] = Path("var")
     model: Annotated[
-        str, Field(description="Embedding model: a folder, an installed package or a hub name; `none` searches by keywords only")
+        str,
+        Field(
+            description="Embedding model: ours, a folder, an installed package, a hub name, or two joined by `+`; `none` searches by keywords only"
+        ),
     ] = DEFAULT_MODEL
     model_query_prompt: Annotated[str | None, Field(description="Words before every query, for models that want them")] = None
     model_passage_prompt: Annotated[str | None, Field(description="Words before every passage, for models that want them")] = None
@@ -76,7 +79,7 @@ class Settings(BaseSettings):
         """Where the index lives."""
         return self.var_dir / "index"
 
-    def load_embedder(self) -> SentenceTransformerEmbedder:
+    def load_embedder(self) -> Embedder:
         """Load the model that the settings name.
 
         Raises:
@@ -84,7 +87,7 @@ class Settings(BaseSettings):
         """
         if self.model == "none":
             raise ModelUnavailable("le réglage BIBLE_MODEL vaut « none ».")
-        return SentenceTransformerEmbedder(self.model, query_prompt=self.model_query_prompt, passage_prompt=self.model_passage_prompt)
+        return load_embedder(self.model, query_prompt=self.model_query_prompt, passage_prompt=self.model_passage_prompt)
 
     def signing_key(self) -> str:
         """Return the secret key, made once and kept with mode 0600 when none is set."""

@@ -57,10 +57,9 @@ class Watched:
     def hear(self, message: ConsoleMessage) -> None:
         address = urlsplit(message.location.get("url", ""))
         # The console repeats the status of an error page that a test asked for; not that of a file which is missing.
+        is_status = "Failed to load resource" in message.text and "status of" in message.text
         is_page = not address.path.startswith(("/static/", "/api/"))
-        if message.type in ("error", "warning") and not (
-            "Failed to load resource" in message.text and "status of" in message.text and is_page
-        ):
+        if message.type in ("error", "warning") and not (is_status and is_page):
             self.found.append(f"{message.type}: {message.text}")
 
     @property

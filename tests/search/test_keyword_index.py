@@ -93,7 +93,14 @@ def test_the_best_article_comes_first(index: KeywordIndex) -> None:
         ("service:dechets", {"bac-jaune", "encombrants"}),
         ("encomb*", {"encombrants"}),
         ("cant?n", {"cantine"}),
+        ("guichet NOT (passeport OR photo) NOT cantine", {"carte-identite"}),
+        ("NOT guichet", EVERY - {"passeport", "carte-identite"}),
+        ("guichet AND NOT passeport", {"carte-identite"}),
         ("pasport~2", {"passeport"}),
+        ("passepor~", {"passeport"}),
+        ("passepor~1/4", {"passeport"}),
+        ("pasport~1", set()),
+        ("passeport~99", {"passeport"}),  # taken as it is, this costs Whoosh a minute
         ("(passeport OR cantine) AND photo", {"passeport"}),
         ("*", EVERY),
     ],
@@ -200,6 +207,7 @@ def test_a_suggestion_comes_with_an_empty_page_only(index: KeywordIndex) -> None
     assert index.search("paseport").suggestion == "passeport"
     assert index.search("paseport cantine").suggestion is None
     assert index.search("zorglub").suggestion is None
+    assert index.search(unicodedata.normalize("NFD", "bïométrque")).suggestion == "biométrique"
 
 
 def test_a_suggestion_finds_something(index: KeywordIndex) -> None:

@@ -54,7 +54,8 @@ function soon(delay = 350) {
 
 form.addEventListener("submit", (event) => { event.preventDefault(); find(); });
 message.addEventListener("input", () => { updateCount(); });
-message.addEventListener("paste", () => soon(0));
+// The field holds what is pasted only once this event is over.
+message.addEventListener("paste", () => setTimeout(soon, 0, 0));
 message.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); find(); }
 });
