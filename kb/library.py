@@ -142,24 +142,24 @@ class Library:
 
 def _article_files(root: Path) -> Iterator[tuple[str, Signature]]:
     """Yield (path relative to ``root``, signature) of the Markdown files under ``articles/``, hidden and linked-out ones passed over."""
-    pending = [root / paths.ARTICLES]
+    pending = [paths.ARTICLES]
     while pending:
         folder = pending.pop()
         try:
-            entries = list(os.scandir(folder))
+            entries = list(os.scandir(root / folder))
         except (FileNotFoundError, NotADirectoryError):
             continue
         for entry in entries:
             if entry.name.startswith(".") or entry.is_symlink():
                 continue
             if entry.is_dir():
-                pending.append(Path(entry.path))
+                pending.append(f"{folder}/{entry.name}")
             elif entry.name.endswith(".md"):
                 try:
                     stat = entry.stat()
                 except FileNotFoundError:
                     continue
-                yield os.path.relpath(entry.path, root).replace(os.sep, "/"), (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                yield f"{folder}/{entry.name}", (stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
 def _signature(path: Path) -> Signature | None:

@@ -76,13 +76,15 @@ def fit(engine: SearchEngine, chosen: list[Message]) -> Calibration:
         inside = (top >= low) & (top < low + 0.1)
         if inside.sum():
             print(f"  {low:.1f}–{low + 0.1:.1f}: {inside.sum():4d} messages, {top_right[inside].mean():.2f} right", file=sys.stderr)
-    ask, body, whole, coverage, margin, rival = (round(float(value), 2) for value in model.coef_[0])
+    ask, body, whole, coverage, words, domain, margin, rival = (round(float(value), 2) for value in model.coef_[0])
     return Calibration(
         intercept=round(float(model.intercept_[0]), 2),
         ask=ask,
         body=body,
         whole=whole,
         coverage=coverage,
+        words=words,
+        domain=domain,
         margin=margin,
         rival=rival,
         answered_from=round(answered_from, 2),

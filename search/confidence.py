@@ -14,7 +14,7 @@ import numpy as np
 from search.fusion import Scores, Signals
 
 Level = Literal["sure", "check", "none"]
-FEATURES = 6
+FEATURES = 8
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,44 @@ class Calibration:
     body: float
     whole: float
     coverage: float
+    words: float
+    domain: float
     margin: float
     rival: float
     answered_from: float
     sure_from: float
 
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The coefficients in the order of ``features``."""
+        return (self.ask, self.body, self.whole, self.coverage, self.words, self.domain, self.margin, self.rival)
+
 
 HYBRID = Calibration(
-    intercept=-5.96, ask=4.31, body=2.0, whole=0.0, coverage=1.65, margin=3.76, rival=-1.69, answered_from=0.18, sure_from=0.56
+    intercept=-5.96,
+    ask=4.31,
+    body=2.0,
+    whole=0.0,
+    coverage=1.65,
+    words=0.0,
+    domain=0.0,
+    margin=3.76,
+    rival=-1.69,
+    answered_from=0.18,
+    sure_from=0.56,
 )
 KEYWORDS = Calibration(
-    intercept=-2.72, ask=0.0, body=0.0, whole=0.0, coverage=2.18, margin=2.77, rival=-4.14, answered_from=0.18, sure_from=0.64
+    intercept=-2.72,
+    ask=0.0,
+    body=0.0,
+    whole=0.0,
+    coverage=2.18,
+    words=0.0,
+    domain=0.0,
+    margin=2.77,
+    rival=-4.14,
+    answered_from=0.18,
+    sure_from=0.64,
 )
 
 
@@ -49,22 +76,25 @@ def features(signals: Signals, scores: Scores, rival: float | None) -> Scores:
         rival: the best score of an advice article ("a joke", "an insult"), or ``None`` when the collection has none.
 
     Returns:
-        Columns ask, body, whole, coverage, margin over the best other candidate, and by how much the rival is ahead (0 when it is not).
+        Columns ask, body, whole, coverage, words (the logarithm of BM25F), domain (how near the five best candidates are on average, the
+        same for all: is this message about what the collection is about?), margin over the best other candidate, and by how much
+        the rival is ahead (0 when it is not).
     """
     margin = np.zeros_like(scores)
     if len(scores) > 1:
         first, second = np.argsort(-scores)[:2]
         margin = scores - scores[first]
         margin[first] = scores[first] - scores[second]
+    domain = np.full_like(scores, signals.ask[np.argsort(-scores)[:5]].mean() if len(scores) else 0.0)
     ahead = np.maximum(rival - scores, 0.0) if rival is not None else np.zeros_like(scores)
-    return np.stack([signals.ask, signals.body, signals.whole, signals.coverage, margin, ahead], axis=1).astype(np.float32)
+    return np.stack(
+        [signals.ask, signals.body, signals.whole, signals.coverage, np.log1p(signals.words), domain, margin, ahead], axis=1
+    ).astype(np.float32)
 
 
 def confidences(given: Scores, calibration: Calibration) -> Scores:
     """Estimate, from the ``features`` of each candidate, the probability that it answers; shape (candidates,), 0 to 1."""
-    given_by = (calibration.ask, calibration.body, calibration.whole, calibration.coverage, calibration.margin, calibration.rival)
-    weights = np.array(given_by, dtype=np.float32)
-    logits = calibration.intercept + given @ weights
+    logits = calibration.intercept + given @ np.array(calibration.weights, dtype=np.float32)
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30))), dtype=np.float32)
 
 

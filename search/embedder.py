@@ -115,7 +115,10 @@ class SentenceTransformerEmbedder:
         vectors = self._model.encode(
             list(texts), prompt=prompt or None, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )
-        return np.asarray(vectors, dtype=np.float32)
+        # A model kept in half precision gives lengths that are 1 to three digits only.
+        single = np.asarray(vectors, dtype=np.float32)
+        lengths = np.linalg.norm(single, axis=1, keepdims=True)
+        return np.asarray(single / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
 class ConcatenatedEmbedder:

@@ -139,7 +139,10 @@ class SearchEngine:
         self._embedder = embedder if self.mode != "keywords" else None
         self._weights, self.calibration = self._tuning()
         self._today = today
-        self._advice_documents = [number for slug, number in index.numbers.items() if library.articles[slug].is_advice]
+        articles = [library.articles.get(slug) for slug in index.slugs]
+        self._is_advice = np.array([article is not None and article.is_advice for article in articles], dtype=np.bool_)
+        self._services = np.array([article.service if article else "" for article in articles], dtype=np.str_)
+        self._review_by = np.array([article.meta.review_by if article else None for article in articles], dtype="datetime64[D]")
         self._passage_text = lru_cache(maxsize=10_000)(self._passage_text_of)
 
     def _tuning(self) -> tuple[Weights, Calibration]:
@@ -219,7 +222,7 @@ class SearchEngine:
 
     def _rank(self, asked: str, signals: Signals, priors: Scores, documents: Sequence[int]) -> _Ranking:
         scores = fusion.fuse(signals, self._weights) + priors
-        is_advice = np.array([self._article(document).is_advice for document in documents], dtype=np.bool_)
+        is_advice = self._is_advice[documents]
         given = np.zeros((len(documents), confidence.FEATURES), dtype=np.float32)
         rival = float(scores[is_advice].max()) if is_advice.any() else None
         given[~is_advice] = confidence.features(signals[~is_advice], scores[~is_advice], rival)
@@ -238,7 +241,7 @@ class SearchEngine:
             for near in rows:
                 nearest = dict.fromkeys(int(document) for document in self.index.row_documents[near[near >= 0]])
                 found.update([document for document in nearest if document >= 0][:_CANDIDATES])
-        found.update(self._advice_documents)
+        found.update(np.flatnonzero(self._is_advice).tolist())
         return sorted(found) or list(self.index.numbers.values())[:1]
 
     def _cosines(self, documents: Sequence[int], vectors: Vectors | None, count: int) -> tuple[Scores, Scores, Scores]:
@@ -264,15 +267,11 @@ class SearchEngine:
         return ask, np.where(body > -1.0, body, ask), whole
 
     def _priors(self, documents: Sequence[int], service: str | None) -> Scores:
-        today = self._today or dt.datetime.now(tz=dt.UTC).date()
-        extra = np.zeros(len(documents), dtype=np.float32)
-        for position, document in enumerate(documents):
-            article = self._article(document)
-            if service and article.service == service:
-                extra[position] += self._weights.service
-            if article.is_overdue(today):
-                extra[position] -= self._weights.overdue
-        return extra
+        """What is added to the score of each candidate whatever the message: shape (candidates,)."""
+        today = np.datetime64(self._today or dt.datetime.now(tz=dt.UTC).date())
+        own = self._services[documents] == service if service else np.zeros(len(documents), dtype=np.bool_)
+        overdue = self._review_by[documents] < today  # never true of an article without a date
+        return np.asarray(self._weights.service * own - self._weights.overdue * overdue, dtype=np.float32)
 
     def _groups(self, rankings: Sequence[_Ranking]) -> list[list[int]]:
         """Decide which pieces ask the same thing: lists of their numbers; 0, the whole message, comes first where all ask one thing.

@@ -29,7 +29,7 @@ from kb.library import Library
 from search.embedder import Embedder
 from search.errors import IndexDamaged, SearchError
 from search.keyword_index import KeywordDocument, KeywordIndex
-from search.passages import SynonymTable, keyword_fields, passages
+from search.passages import keyword_fields, passages, synonym_table
 from search.term_scores import Postings, TermScores
 from search.vector_index import Half, VectorIndex
 
@@ -119,23 +119,24 @@ class IndexStore:
         """The file that names the live generation."""
         return self.folder / "CURRENT"
 
-    def open(self, library: Library, progress: ProgressReport | None = None) -> Index:
+    def open(self, library: Library, progress: ProgressReport | None = None, held: Index | None = None) -> Index:
         """Open the index of a library, building what is missing.
 
         Args:
             library: the content to index.
             progress: called with (stage, done, total).
+            held: an index that this process has open; while it is the live generation it is extended without being read again.
 
         Raises:
             SearchError: the index cannot be written, for want of disk space, say.
         """
-        current = self.load()
+        current = self.load(held)
         if current is not None and current.is_fresh(library, self.embedder):
             return current
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / "lock"):
-                current = self.load()
+                current = self.load(current)
                 if current is not None and current.is_fresh(library, self.embedder):
                     return current
                 return self._build(library, current, progress)
@@ -143,11 +144,20 @@ class IndexStore:
             advice = "Libérez de l'espace ou corrigez les droits."
             raise SearchError(f"L'index ne peut pas être écrit dans {self.folder} ({error.strerror or error}). {advice}") from error
 
-    def load(self) -> Index | None:
-        """Open the live generation as it is; ``None`` when it is missing or damaged."""
+    def meta(self) -> Meta | None:
+        """Read what the live generation is, without opening it; ``None`` when there is none."""
+        try:
+            return Meta.model_validate_json((self.folder / self.pointer.read_text(encoding="ascii").strip() / "meta.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def load(self, held: Index | None = None) -> Index | None:
+        """Open the live generation as it is, or return ``held`` when it is that one; ``None`` when it is missing or damaged."""
         for _ in range(3):  # a generation may be swapped away between reading its name and opening it
             try:
                 name = self.pointer.read_text(encoding="ascii").strip()
+                if held is not None and name == _generation_name(held) and (self.folder / name / "meta.json").exists():
+                    return held
                 return _load(self.folder / name)
             except (OSError, UnicodeDecodeError, IndexDamaged):
                 continue
@@ -181,7 +191,7 @@ class IndexStore:
 
     def _write(self, folder: Path, library: Library, base: Index | None, plan: _Plan, progress: ProgressReport | None) -> Meta:
         added = {number: library.articles[slug] for number, slug in plan.added.items()}
-        synonyms = SynonymTable(library.context.synonyms)
+        synonyms = synonym_table(library.context.synonyms)
         fields = {number: keyword_fields(article, synonyms) for number, article in added.items()}
 
         whoosh_folder = folder / "whoosh"

@@ -18,7 +18,7 @@ from kb.library import Library
 from search.embedder import Embedder
 from search.engine import SearchEngine
 from search.errors import ModelUnavailable, SearchError
-from search.index_store import IndexStore, ProgressReport
+from search.index_store import Index, IndexStore, ProgressReport
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,9 @@ class LiveEngine:
         self._thread: threading.Thread | None = None
         self.engine = self._engine(Library.load(kb_root), progress)
 
-    def _engine(self, library: Library, progress: ProgressReport | None = None) -> SearchEngine:
-        return SearchEngine(library, self.store.open(library, progress), self._embedder, degraded=self._degraded)
+    def _engine(self, library: Library, progress: ProgressReport | None = None, held: Index | None = None) -> SearchEngine:
+        index = self.store.open(library, progress, held)
+        return SearchEngine(library, index, self._embedder, degraded=self._degraded)
 
     def refresh(self) -> bool:
         """Read what changed on disk and swap the engine; tell whether it was."""
@@ -66,7 +67,7 @@ class LiveEngine:
             library = self.engine.library.refreshed()
             if library is self.engine.library:
                 return False
-            self.engine = self._engine(library)
+            self.engine = self._engine(library, held=self.engine.index)
             return True
 
     def start(self) -> None:

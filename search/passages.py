@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from kb.article import Article
@@ -110,6 +111,12 @@ class SynonymTable:
             if tuple(_words(expression)) not in phrases
         ]
         return "\n".join(dict.fromkeys(others))
+
+
+@lru_cache(maxsize=2)
+def synonym_table(groups: tuple[tuple[str, ...], ...]) -> SynonymTable:
+    """Return the table of these groups, kept: one edited article must not pay for all the synonyms."""
+    return SynonymTable(groups)
 
 
 def _words(expression: str) -> list[str]:

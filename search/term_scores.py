@@ -98,6 +98,12 @@ class TermScores:
             best[filled] = np.maximum.reduceat(data, starts[filled])
         return best
 
+    @cached_property
+    def _typical(self) -> float:
+        """The median, over the vocabulary, of the best score of a term: what an unknown term could have given."""
+        best = self._best[list(self._numbers.values())]
+        return float(np.median(best)) if best.size else 0.0
+
     def scores(self, message_terms: Sequence[str]) -> Scores:
         """Score every document for a message: array of shape (documents,), BM25F summed over the distinct known terms."""
         total = np.zeros(self.documents, dtype=np.float32)
@@ -111,9 +117,7 @@ class TermScores:
         """The score of an imaginary article that is the best one for every term of the message: what a perfect match would get."""
         known = self._known(message_terms)
         unknown = len(set(message_terms)) - len(known)
-        best = self._best[list(self._numbers.values())]
-        typical = float(np.median(best)) if best.size else 0.0
-        return float(self._best[known].sum()) + unknown * typical
+        return float(self._best[known].sum()) + unknown * self._typical
 
     def contributions(self, message_terms: Sequence[str], document: int) -> dict[str, float]:
         """Term → the score it gives to one document, for the terms that occur in it."""
@@ -123,7 +127,7 @@ class TermScores:
             if number is None:
                 continue
             start, stop = self._matrix.indptr[number], self._matrix.indptr[number + 1]
-            at = start + np.searchsorted(self._matrix.indices[start:stop], document)
+            at = start + self._matrix.indices[start:stop].searchsorted(document)
             if at < stop and self._matrix.indices[at] == document:
                 found[term] = float(self._matrix.data[at])
         return found
@@ -136,8 +140,8 @@ def _score_matrix(postings: Postings, documents: int, alive: int) -> sparse.csr_
     """Compute a (terms, documents) matrix of BM25F scores, fields summed, with the formula of ``whoosh.scoring``."""
     fields, terms = postings.fields.astype(np.int64), postings.terms.astype(np.int64)
     vocabulary, field_count = len(postings.vocabulary), len(_BOOSTS)
-    lengths = np.zeros((field_count, max(documents, 1)))
-    np.add.at(lengths, (fields, postings.documents), postings.counts)
+    size = max(documents, 1)
+    lengths = np.bincount(fields * size + postings.documents, weights=postings.counts, minlength=field_count * size).reshape(-1, size)
     average = lengths.sum(axis=1) / max(alive, 1)
     frequency = np.bincount(fields * vocabulary + terms, minlength=field_count * vocabulary).reshape(field_count, -1)
     idf = np.log(alive / (frequency[fields, terms] + 1)) + 1 if vocabulary else np.empty(0)

@@ -17,6 +17,7 @@ from typing import Any
 import faiss
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from search.embedder import Vectors
 
@@ -29,6 +30,8 @@ PROBES = 24
 _TRAINING_ROWS = 60_000
 
 faiss.omp_set_num_threads(1)
+# The same for NumPy's products: on small matrices its threads cost more than they give, and there is a worker for each core.
+_blas_limits = threadpool_limits(1, user_api="blas")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+from search.index_store import IndexStore
 from webapp.settings import PROJECT, SettingsError, load_settings
 
 
@@ -16,10 +17,13 @@ def main() -> int:  # noqa: RET503  # execv does not return  # noqa: RET503  # t
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    # In a process of its own, so that what building takes in memory is given back.
-    built = subprocess.run([sys.executable, "-m", "scripts.build_index"], cwd=PROJECT, check=False)
-    if built.returncode:
-        return built.returncode
+    meta = IndexStore(settings.index_dir, None).meta()
+    if meta is None or meta.model != settings.model:
+        # With a progress bar, and in a process of its own, so that what building takes in memory is given back. Where an index of this
+        # model exists the workers bring it up to date themselves, which takes no time worth showing.
+        built = subprocess.run([sys.executable, "-m", "scripts.build_index"], cwd=PROJECT, check=False)
+        if built.returncode:
+            return built.returncode
     address = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"La Bible : http://{address}:{settings.port}/  (Ctrl+C pour arrêter)", flush=True)
     os.execv(  # noqa: S606  # gunicorn takes this process's place, and its signals

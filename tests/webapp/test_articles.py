@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +112,7 @@ def test_a_misspelled_word_gets_a_suggestion_that_finds(four: FlaskClient) -> No
 def test_nothing_found_points_to_the_desk(four: FlaskClient) -> None:
     page = read(four.get("/articles/?q=xyzzyplugh"))
     assert "Aucun article ne contient ces mots" in page.one(".content").text
+    assert not page.find(".facets h2")
     assert page.find(".notice a")[0].attributes["href"] == "/"
 
 
@@ -136,6 +139,32 @@ def test_a_hostile_query_is_shown_as_it_is(four: FlaskClient) -> None:
     page = read(four.get("/articles/", query_string={"q": '"><script>alert(1)</script>'}))
     assert "<script>alert(1)</script>" in page.one("h1").text
     assert not [one for one in page.find("script") if "alert" in one.text]
+
+
+def test_agents_who_search_at_once_get_each_their_own_results(app: Flask) -> None:
+    queries = ("carte", "facture", "zéphir", "title:école", "horaires AND piscine", "pass*", "xyzzyplugh")
+    alone = {query: app.test_client().get("/api/v1/search", query_string={"q": query}).json for query in queries}
+    wrong: list[str] = []
+
+    def search_all() -> None:
+        client = app.test_client()
+        for query in queries * 4:
+            answer = client.get("/api/v1/search", query_string={"q": query})
+            if answer.status_code != 200 or answer.json != alone[query]:
+                wrong.append(f"{query}: {answer.status_code}")
+
+    interval = sys.getswitchinterval()
+    # Threads take turns a thousand times more often, so that what they share is shared at the worst moment.
+    sys.setswitchinterval(5e-6)
+    try:
+        threads = [threading.Thread(target=search_all) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
 
 
 def test_pages_of_results(make_kb: MakeKb, make_app: MakeApp) -> None:

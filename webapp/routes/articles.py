@@ -58,8 +58,11 @@ def index() -> ResponseReturnValue:
 
 def _hit(state: Bible, article: Article, stems: frozenset[str]) -> Hit:
     values = replies.values_for(article, state.context, state.public_url(article))
-    words = render.to_plain(render.fill(article.lead or article.details, values).markdown)
-    return Hit(article, highlighted(article.title, stems, whole=True), highlighted(words, stems))
+    lead, details = (render.to_plain(render.fill(part, values).markdown) for part in (article.lead or article.title, article.details))
+    # Where the words are decides what is shown: the lead, else a section, else a citizen's question; else the start of the lead.
+    excerpts = (highlighted(place, stems) for place in (lead, details, *article.meta.questions) if place)
+    found = next((excerpt for excerpt in excerpts if any(is_match for _, is_match in excerpt)), None)
+    return Hit(article, highlighted(article.title, stems, whole=True), found or highlighted(lead, stems))
 
 
 @blueprint.get("/<slug>")
