@@ -170,6 +170,8 @@ class SearchEngine:
         vectors = self._encode(texts)
         encode_ms = (time.perf_counter() - encoding) * 1000
         documents, signals = self._signals(texts, vectors)
+        if not documents:
+            return self._result((), (RequestMatches(stripped, False, ()),), None, started, encode_ms)
         priors = self._priors(documents, service)
         rankings = [self._rank(one, given, priors, documents) for one, given in zip(texts, signals, strict=True)]
         requests = tuple(self._request(group, rankings, priors, documents, vectors, limit) for group in self._groups(rankings))
@@ -211,6 +213,8 @@ class SearchEngine:
         terms = [text.terms(one) for one in texts]
         words = [self.index.terms.scores(one) for one in terms]
         documents = self._candidates(words, vectors)
+        if not documents:
+            return [], []
         ask, body, whole = self._cosines(documents, vectors, len(texts))
         signals = []
         for number in range(len(texts)):
@@ -242,7 +246,7 @@ class SearchEngine:
                 nearest = dict.fromkeys(int(document) for document in self.index.row_documents[near[near >= 0]])
                 found.update([document for document in nearest if document >= 0][:_CANDIDATES])
         found.update(np.flatnonzero(self._is_advice).tolist())
-        return sorted(found) or list(self.index.numbers.values())[:1]
+        return sorted(found)
 
     def _cosines(self, documents: Sequence[int], vectors: Vectors | None, count: int) -> tuple[Scores, Scores, Scores]:
         """Exact cosines of each text with each candidate: ``ask``, ``body`` and ``whole`` of shape (texts, candidates)."""

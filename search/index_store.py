@@ -10,6 +10,7 @@ that fails leaves the live generation as it was.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -140,9 +141,10 @@ class IndexStore:
                 if current is not None and current.is_fresh(library, self.embedder):
                     return current
                 return self._build(library, current, progress)
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
             advice = "Libérez de l'espace ou corrigez les droits."
-            raise SearchError(f"L'index ne peut pas être écrit dans {self.folder} ({error.strerror or error}). {advice}") from error
+            raise SearchError(f"L'index ne peut pas être écrit dans {self.folder} ({reason}). {advice}") from error
 
     def meta(self) -> Meta | None:
         """Read what the live generation is, without opening it; ``None`` when there is none."""
@@ -243,13 +245,7 @@ class IndexStore:
                 new_documents.append(number)
                 new_passages.append(position)
                 new_asks.append(passage.field in ("title", "question"))
-        cache = EmbeddingCache(self.folder, self.embedder)
-        try:
-            new_vectors = cache.encode(texts, _Counter("sens", len(texts), progress).add)
-            if base is None:
-                cache.keep_only(texts)
-        finally:
-            cache.close()
+        new_vectors = self._encoded(texts, progress, forget_others=base is None)
         if base is None or base.vectors is None:
             vectors = VectorIndex.build(new_vectors)
             old_documents, old_passages, old_asks = _NO_ROWS
@@ -264,6 +260,24 @@ class IndexStore:
             passages=np.concatenate([old_passages, new_passages]).astype(np.int16),
             asks=np.concatenate([old_asks, new_asks]).astype(np.bool_),
         )
+
+    def _encoded(self, texts: Sequence[str], progress: ProgressReport | None, *, forget_others: bool) -> Half:
+        assert self.embedder is not None
+
+        def encode(embedder: Embedder) -> Half:
+            with contextlib.closing(EmbeddingCache(self.folder, embedder)) as cache:
+                vectors = cache.encode(texts, _Counter("sens", len(texts), progress).add)
+                if forget_others:
+                    cache.keep_only(texts)
+                return vectors
+
+        try:
+            return encode(self.embedder)
+        except sqlite3.OperationalError:  # the disk, not the file
+            raise
+        except sqlite3.DatabaseError:  # a cache: what is damaged is made anew
+            EmbeddingCache.drop(self.folder, self.embedder)
+            return encode(self.embedder)
 
     def _remove_old(self, keep: set[str]) -> None:
         for path in self.folder.iterdir():
@@ -308,18 +322,20 @@ class EmbeddingCache:
 
     def __init__(self, folder: Path, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._path = folder / f"embeddings-{embedder.fingerprint}.sqlite"
+        self._connection = sqlite3.connect(_cache_path(folder, embedder))
         try:
-            self._connection = self._connect()
-        except sqlite3.DatabaseError:  # a cache: what is damaged is dropped
-            self._path.unlink(missing_ok=True)
-            self._connection = self._connect()
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID")
+        except sqlite3.Error:
+            self._connection.close()
+            raise
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID")
-        return connection
+    @staticmethod
+    def drop(folder: Path, embedder: Embedder) -> None:
+        """Forget every vector of a model."""
+        path = _cache_path(folder, embedder)
+        for leftover in path.parent.glob(f"{path.name}*"):
+            leftover.unlink(missing_ok=True)
 
     def encode(self, texts: Sequence[str], progress: Callable[[int], None]) -> Half:
         """Return the passages' vectors, half precision, shape (len(texts), dimensions); encode and keep those that are new."""
@@ -366,6 +382,10 @@ class _Counter:
         self._done += count
         if self._progress:
             self._progress(self._stage, self._done, self._total)
+
+
+def _cache_path(folder: Path, embedder: Embedder) -> Path:
+    return folder / f"embeddings-{embedder.fingerprint}.sqlite"
 
 
 def _key(text: str) -> bytes:

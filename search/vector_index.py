@@ -88,9 +88,16 @@ class VectorIndex:
         return np.asarray(queries @ self.vectors[rows].astype(np.float32).T, dtype=np.float32)
 
     def save(self, folder: Path) -> None:
-        """Write ``vectors.npy`` and ``vectors.faiss`` into a folder."""
+        """Write ``vectors.npy`` and ``vectors.faiss`` into a folder.
+
+        Raises:
+            OSError: one of them cannot be written.
+        """
         np.save(folder / "vectors.npy", self.vectors)
-        faiss.write_index(self.index, str(folder / "vectors.faiss"))
+        try:
+            faiss.write_index(self.index, str(folder / "vectors.faiss"))
+        except RuntimeError as error:  # what FAISS raises when a write fails
+            raise OSError(f"vectors.faiss : {error}") from error
 
     @classmethod
     def load(cls, folder: Path) -> VectorIndex:

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     model: Annotated[
         str,
         Field(
-            description="Embedding model: ours, a folder, an installed package, a hub name, or two joined by `+`; `none` searches by keywords only"
+            description="Embedding model: ours, a folder, a package, a hub name, or two joined by `+`; `none`: keywords only"
         ),
     ] = DEFAULT_MODEL
     model_query_prompt: Annotated[str | None, Field(description="Words before every query, for models that want them")] = None

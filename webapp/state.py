@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 
 from flask import current_app
 
@@ -11,6 +12,7 @@ from kb.facts import Context
 from kb.git_store import GitStore
 from kb.library import Library
 from search.engine import SearchEngine
+from search.keyword_index import KeywordHits
 from search.live import LiveEngine
 from webapp.settings import Settings
 
@@ -22,6 +24,7 @@ class Bible:
     settings: Settings
     live: LiveEngine
     history: GitStore
+    _searching: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def engine(self) -> SearchEngine:
@@ -34,6 +37,12 @@ class Bible:
     @property
     def context(self) -> Context:
         return self.library.context
+
+    def search(self, query: str, *, service: str | None, tag: str | None, audience: str | None, offset: int, limit: int) -> KeywordHits:
+        """Search articles by keywords; see ``KeywordIndex.search``."""
+        # One at a time: threads that read one Whoosh file at once move each other's place in it, and get nonsense.
+        with self._searching:
+            return self.engine.search(query, service=service, tag=tag, audience=audience, offset=offset, limit=limit)
 
     def public_url(self, article: Article) -> str:
         """Stable address of the article's public page; empty for an internal one, which has none."""

@@ -70,7 +70,7 @@ def test_nothing_in_common_is_no_answer(calibration: Calibration) -> None:
 
 @CALIBRATIONS
 def test_everything_in_common_is_a_sure_answer(calibration: Calibration) -> None:
-    meaning = dict.fromkeys(BY_MEANING, [1.0, 0.0]) if calibration is confidence.HYBRID else {}
+    meaning = {name: [1.0, 0.0] for name in BY_MEANING} if calibration is confidence.HYBRID else {}
     [first, second] = confidences(signals_of(2, words=[20.0, 0.0], coverage=[1.0, 0.0], **meaning), calibration)
     assert confidence.level(float(first), calibration) == "sure"
     assert confidence.level(float(second), calibration) == "none"
@@ -79,7 +79,9 @@ def test_everything_in_common_is_a_sure_answer(calibration: Calibration) -> None
 @given(given_=signals(candidates=4))
 def test_the_margin_is_the_lead_over_the_best_other(given_: Signals) -> None:
     scores = fusion.fuse(given_, fusion.HYBRID)
-    only_margin = dataclasses.replace(confidence.HYBRID, intercept=0, margin=1, **{name: 0 for name in NAMES if hasattr(confidence.HYBRID, name)})
+    only_margin = dataclasses.replace(
+        confidence.HYBRID, intercept=0, margin=1, **{name: 0 for name in NAMES if hasattr(confidence.HYBRID, name)}
+    )
     found = confidence.confidences(confidence.features(given_, scores, None), only_margin).astype(float)
     margin = np.log(found / (1 - found))
     expected = [scores[number] - max(scores[other] for other in range(4) if other != number) for number in range(4)]

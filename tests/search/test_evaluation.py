@@ -117,8 +117,19 @@ def test_windows_line_ends_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[]", "null", '"texte"', '{"id": "2"}', '{"message": "a"}', '{"id": "2", "message": "a", "expected": "slug"}']
-    + ['{"id": "2", "message": "a", "expected": [[]]}', '{"id": "2", "message": null}', '{"id": "2", "message": "a"} trop'],
+    [
+        *(
+            "{",
+            "[]",
+            "null",
+            '"texte"',
+            '{"id": "2"}',
+            '{"message": "a"}',
+            '{"id": "2", "message": null}',
+            '{"id": "2", "message": "a"} trop',
+        ),
+        *('{"id": "2", "message": "a", "expected": "slug"}', '{"id": "2", "message": "a", "expected": [[]]}'),
+    ],
 )
 def test_a_line_that_is_not_a_query_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "q.jsonl"

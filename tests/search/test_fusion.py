@@ -78,8 +78,8 @@ def test_no_word_in_common_is_not_a_division_by_zero() -> None:
 @pytest.mark.parametrize("weights", [fusion.HYBRID, fusion.KEYWORDS])
 def test_priors_are_too_small_to_overturn_a_real_difference(weights: Weights) -> None:
     """DESIGN: the service and a late review break ties only. Half of any one signal's range must weigh more than both together."""
-    assert 0 < weights.overdue
-    assert 0 < weights.service
+    assert weights.overdue > 0
+    assert weights.service > 0
     for name in NAMES:
         if getattr(weights, name) == 0:
             continue

@@ -202,26 +202,21 @@ def test_many_requests_are_at_most_a_few_segments_that_hold_all() -> None:
 
 
 # ---- whatever is pasted ----
-PIECES = st.sampled_from(
-    [
-        "Bonjour",
-        "Cordialement",
-        "\n",
-        "\n\n",
-        " ",
-        ".",
-        "?",
-        "- ",
-        "1. ",
-        "P.S. ",
-        "> ",
-        "Objet : ",
-        "De : a@b.fr",
-        "merci",
-        "le x a écrit :",
-    ]
-    + ["poubelle", "et comment", "par ailleurs", "M. ", "--", "\u00a0", "\r\n", "06 12 34 56 78", "e\u0301"]
-)
+MARKS = ["\n", "\n\n", "\r\n", " ", "\u00a0", ".", "?", "- ", "--", "1. ", "P.S. ", "> ", "e\u0301"]
+PHRASES = [
+    "Bonjour",
+    "Cordialement",
+    "merci",
+    "Objet : ",
+    "De : a@b.fr",
+    "le x a écrit :",
+    "poubelle",
+    "et comment",
+    "par ailleurs",
+    "M. ",
+    "06 12 34 56 78",
+]
+PIECES = st.sampled_from(MARKS + PHRASES)
 MESSAGES = st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=40).map("".join), st.lists(PIECES, max_size=40).map(" ".join))
 
 
@@ -253,11 +248,22 @@ def test_stripping_is_settled_before_cutting(message: str) -> None:
     assert all(word in remaining for word in words(" ".join(segments(strip_message(message)))))
 
 
-HOSTILE = [
-    "\n", " ", "\n ", "\u00a0", "\t\n", "@", "@.", "a@a.", "tel ", ". ", "bonjour ", " ,", "merci\n", "a b. cordialement ", "a", "0 ", "- ",
-    "- a\n", "de : ", "le ", "mot et ", "ps ", "-", "> a\n", "a b.\n dans l'attente de ", "re:", "et puis ", "a b c ?\n\n", "1. a b c\n", "\r",
-    f"{ASK}. {OTHER}\n",
-]  # fmt: skip
+BLANKS = ["\n", " ", "\n ", "\u00a0", "\t\n", "\r"]
+SIGNS = ["@", "@.", "a@a.", ". ", " ,", "a", "0 ", "- ", "-", "- a\n", "> a\n", "1. a b c\n", "a b c ?\n\n"]
+POLITE = [
+    "tel ",
+    "bonjour ",
+    "merci\n",
+    "a b. cordialement ",
+    "de : ",
+    "le ",
+    "mot et ",
+    "ps ",
+    "a b.\n dans l'attente de ",
+    "re:",
+    "et puis ",
+]
+HOSTILE = [*BLANKS, *SIGNS, *POLITE, f"{ASK}. {OTHER}\n"]
 
 
 @pytest.mark.parametrize("unit", HOSTILE)
