@@ -56,12 +56,12 @@ class Recipe:
     dimensions: int = 384
     window: int = 6
     sif: float = 1e-3
-    epochs: int = 6
+    epochs: int = 8
     batch: int = 512
     scale: float = 20.0
     learning_rate: float = 3e-3
     disturbed: float = 0.4
-    dropped: float = 0.25
+    dropped: float = 0.4
     next_sentence_weight: float = 1.6
     message_repeats: int = 3
     ppmi: bool = True

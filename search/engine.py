@@ -246,7 +246,8 @@ class SearchEngine:
                 nearest = dict.fromkeys(int(document) for document in self.index.row_documents[near[near >= 0]])
                 found.update([document for document in nearest if document >= 0][:_CANDIDATES])
         found.update(np.flatnonzero(self._is_advice).tolist())
-        return sorted(found)
+        # By slug: numbers depend on the edits that led here, and decide which of two equal articles comes first.
+        return sorted(found, key=self.index.slugs.__getitem__)
 
     def _cosines(self, documents: Sequence[int], vectors: Vectors | None, count: int) -> tuple[Scores, Scores, Scores]:
         """Exact cosines of each text with each candidate: ``ask``, ``body`` and ``whole`` of shape (texts, candidates)."""

@@ -5,6 +5,7 @@ No other module imports ``whoosh`` but ``text``, which defines the analysis (doc
 
 from __future__ import annotations
 
+import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ class KeywordIndex:
         self.folder = folder
         self._index = whoosh_index.open_dir(str(folder))
         self._searcher = self._index.searcher(weighting=scoring.BM25F(B=B, K1=K1))
+        # Threads that read one Whoosh file at once move each other's place in it, and get nonsense.
+        self._reading = threading.RLock()
 
     def __len__(self) -> int:
         return int(self._searcher.doc_count())
@@ -149,6 +152,10 @@ class KeywordIndex:
             return KeywordHits((), 0, {}, {}, None, frozenset())
         wanted = {"service": service, "tag": tag.lower() if tag else None, "audience": audience}
         filters = [Term(name, value) for name, value in wanted.items() if value]
+        with self._reading:
+            return self._found(query, parsed, filters, offset, limit)
+
+    def _found(self, query: str, parsed: Query, filters: Sequence[Query], offset: int, limit: int) -> KeywordHits:
         narrowed: Query | None = filters[0] if filters else None
         for one in filters[1:]:
             narrowed = narrowed & one
@@ -173,18 +180,19 @@ class KeywordIndex:
 
     def suggest(self, query: str) -> str | None:
         """Correct the spelling of a query with the words of titles, questions and tags; ``None`` when nothing closer exists."""
-        corrector = self._searcher.corrector("words")
-        reader = self._searcher.reader()
-        words, changed = [], False
-        for word in query.split():
-            bare = word.lower().strip("\"'?!.,;:()")
-            if len(bare) >= 4 and bare.isalpha() and ("words", bare) not in reader:
-                closer = corrector.suggest(bare, limit=1, maxdist=2, prefix=1)
-                if closer:
-                    words.append(closer[0])
-                    changed = True
-                    continue
-            words.append(word)
+        with self._reading:
+            corrector = self._searcher.corrector("words")
+            reader = self._searcher.reader()
+            words, changed = [], False
+            for word in query.split():
+                bare = word.lower().strip("\"'?!.,;:()")
+                if len(bare) >= 4 and bare.isalpha() and ("words", bare) not in reader:
+                    closer = corrector.suggest(bare, limit=1, maxdist=2, prefix=1)
+                    if closer:
+                        words.append(closer[0])
+                        changed = True
+                        continue
+                words.append(word)
         return " ".join(words) if changed else None
 
     def score_terms(self, message_terms: Sequence[str], limit: int) -> list[tuple[str, float]]:

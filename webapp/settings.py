@@ -32,9 +32,7 @@ class Settings(BaseSettings):
     var_dir: Annotated[Path, Field(description="Everything the service writes: index, database, secret key")] = Path("var")
     model: Annotated[
         str,
-        Field(
-            description="Embedding model: ours, a folder, a package, a hub name, or two joined by `+`; `none`: keywords only"
-        ),
+        Field(description="Embedding model: ours, a folder, a package, a hub name, or two joined by `+`; `none`: keywords only"),
     ] = DEFAULT_MODEL
     model_query_prompt: Annotated[str | None, Field(description="Words before every query, for models that want them")] = None
     model_passage_prompt: Annotated[str | None, Field(description="Words before every passage, for models that want them")] = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flask import current_app
 
@@ -12,7 +11,6 @@ from kb.facts import Context
 from kb.git_store import GitStore
 from kb.library import Library
 from search.engine import SearchEngine
-from search.keyword_index import KeywordHits
 from search.live import LiveEngine
 from webapp.settings import Settings
 
@@ -24,7 +22,6 @@ class Bible:
     settings: Settings
     live: LiveEngine
     history: GitStore
-    _searching: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def engine(self) -> SearchEngine:
@@ -37,12 +34,6 @@ class Bible:
     @property
     def context(self) -> Context:
         return self.library.context
-
-    def search(self, query: str, *, service: str | None, tag: str | None, audience: str | None, offset: int, limit: int) -> KeywordHits:
-        """Search articles by keywords; see ``KeywordIndex.search``."""
-        # One at a time: threads that read one Whoosh file at once move each other's place in it, and get nonsense.
-        with self._searching:
-            return self.engine.search(query, service=service, tag=tag, audience=audience, offset=offset, limit=limit)
 
     def public_url(self, article: Article) -> str:
         """Stable address of the article's public page; empty for an internal one, which has none."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -16,6 +18,7 @@ from flask.testing import FlaskClient
 from kb import replies
 from kb.library import Library
 from search.embedder import SentenceTransformerEmbedder
+from search.engine import MatchResult, RequestMatches, SearchEngine
 from tests.conftest import EXTRA, MakeApp, MakeKb, settings_for
 from tests.webapp.conftest import Ask, Page, ask_with, read, token_of
 from webapp.settings import PROJECT, Settings
@@ -71,6 +74,27 @@ def test_a_message_without_an_answer_gets_a_contact_and_no_reply(ask: Ask, libra
     assert general.name in contact
     assert general.phone in contact
     assert page.one(".summary").attributes["data-answered"] == "false"
+
+
+def test_weak_matches_never_pad_the_answer(client: FlaskClient, monkeypatch: pytest.MonkeyPatch, question: str) -> None:
+    real = SearchEngine.match
+
+    def weak(engine: SearchEngine, message: str, **options: Any) -> MatchResult:
+        found = real(engine, message, **options)
+        faint = tuple(replace(match, confidence=0.15, level="none") for match in found.matches)
+        return replace(found, answered=False, matches=faint, requests=(RequestMatches(message, False, faint),))
+
+    monkeypatch.setattr(SearchEngine, "match", weak)
+    page = read(ask_with(client, question))
+    assert not page.find(".card")
+    assert not page.find(".reply-text")
+    assert page.one(".none .contact")
+    # They are there on demand, as links and not as replies.
+    assert page.find(".none details a")[0].attributes["href"] == "/articles/collecte-non-faite"
+    assert "open" not in page.one(".none details").attributes
+    answer = client.post("/api/v1/match", json={"message": question}).json
+    assert answer is not None
+    assert (answer["answered"], answer["matches"], answer["requests"][0]["matches"]) == (False, [], [])
 
 
 def test_advice_for_the_agent_is_shown_but_is_no_answer(make_kb: MakeKb, make_app: MakeApp) -> None:

@@ -165,7 +165,7 @@ def search() -> ResponseReturnValue:
     """Search articles by keywords."""
     state = bible()
     limit, offset = _page()
-    hits = state.search(
+    hits = state.engine.search(
         request.args.get("q", ""),
         service=request.args.get("service") or None,
         tag=request.args.get("tag") or None,

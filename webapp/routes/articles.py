@@ -46,7 +46,9 @@ def index() -> ResponseReturnValue:
         counts = {key: len(state.library.by_service(key)) for key in services}
         return render_template("articles/browse.html", groups=groups, counts=counts, problems=state.library.problems, **common)
     try:
-        hits = state.search(query or "*", service=service, tag=tag, audience=audience, offset=(page - 1) * PAGE_SIZE, limit=PAGE_SIZE)
+        hits = state.engine.search(
+            query or "*", service=service, tag=tag, audience=audience, offset=(page - 1) * PAGE_SIZE, limit=PAGE_SIZE
+        )
     except QueryError as error:
         return render_template("articles/search.html", hits=None, results=[], error=str(error), **common), 422
     results = [_hit(state, state.library.articles[slug], hits.terms) for slug in hits.slugs if slug in state.library.articles]
