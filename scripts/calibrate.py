@@ -72,6 +72,9 @@ def fit(engine: SearchEngine, chosen: list[Message]) -> Calibration:
     print(
         f"  sure: {np.mean(top[real] >= sure_from):.2f} of the real ones, right {top_right[top >= sure_from].mean():.2f}", file=sys.stderr
     )
+    for level in (0.05, 0.08, 0.1, 0.12, 0.15, 0.2):
+        refused = f"off-topic {np.mean(top[off] < level):.2f}, real {np.mean(top[real] < level):.2f}"
+        print(f"  from {level:.2f}: refuses {refused}", file=sys.stderr)
     for low in np.arange(0, 1, 0.1):
         inside = (top >= low) & (top < low + 0.1)
         if inside.sum():

@@ -38,6 +38,8 @@ MAX_MESSAGE_CHARS = 20_000
 MAX_READ_CHARS = 6_000
 _CANDIDATES = 32
 _NEAR_ROWS = 160
+# From this share of the best score a second article is about the same thing.
+_NEAR_SECOND = 0.5
 # Under this confidence a match would only pad the list.
 SHOWN_FROM = 0.10
 
@@ -378,8 +380,14 @@ class SearchEngine:
 
 
 def _same_request(one: _Ranking, other: _Ranking) -> bool:
-    """Tell whether two pieces point to one another's best article among their first two."""
-    return one.order[0] in other.order[:2] or other.order[0] in one.order[:2]
+    """Tell whether two pieces point to one another's best article among their leaders."""
+    return one.order[0] in _leaders(other) or other.order[0] in _leaders(one)
+
+
+def _leaders(ranking: _Ranking) -> list[int]:
+    """The best article, and the second where it is not far behind: in a small collection anything is second."""
+    enough = _NEAR_SECOND * ranking.scores[ranking.order[0]]
+    return ranking.order[:1] + [position for position in ranking.order[1:2] if ranking.scores[position] >= enough]
 
 
 def _words_by_stem(message: str) -> dict[str, str]:

@@ -64,8 +64,8 @@ class Weights:
     to break ties only.
     """
 
-    ask: float = 0.7
-    body: float = 0.5
+    ask: float = 1.0
+    body: float = 0.3
     whole: float = 0.5
     words: float = 0.2
     coverage: float = 0.3

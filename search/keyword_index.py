@@ -81,6 +81,8 @@ class KeywordIndex:
         self.folder = folder
         self._index = whoosh_index.open_dir(str(folder))
         self._searcher = self._index.searcher(weighting=scoring.BM25F(B=B, K1=K1))
+        # The index reads its schema from disk each time it is asked; a generation may be deleted while it is open.
+        self._schema = self._searcher.schema
         # Threads that read one Whoosh file at once move each other's place in it, and get nonsense.
         self._reading = threading.RLock()
 
@@ -203,7 +205,7 @@ class KeywordIndex:
     def _parse(self, query: str) -> Query:
         if len(query) > MAX_QUERY_CHARS:
             raise QueryError(f"La recherche dépasse {MAX_QUERY_CHARS} caractères : gardez les mots importants.")
-        parser = MultifieldParser(list(KEYWORD_BOOSTS), self._index.schema, fieldboosts=KEYWORD_BOOSTS, group=OrGroup.factory(0.8))
+        parser = MultifieldParser(list(KEYWORD_BOOSTS), self._schema, fieldboosts=KEYWORD_BOOSTS, group=OrGroup.factory(0.8))
         parser.remove_plugin_class(PhrasePlugin)
         parser.add_plugin(PhrasePlugin())
         parser.add_plugin(FuzzyTermPlugin(_FUZZY))
