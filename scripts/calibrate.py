@@ -11,13 +11,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from kb.library import Library
 from scripts.training_messages import Message, messages
-from search.confidence import Calibration
+from search.confidence import FEATURES, Calibration
 from search.engine import Mode, SearchEngine
 from search.evaluation import auroc
+from search.fusion import Scores
 from search.index_store import IndexStore
 from webapp.settings import SAMPLE_KB, load_settings
 
@@ -25,6 +28,7 @@ CANDIDATES = 3
 MAX_FALSE_REFUSALS = 0.05
 # "Sûre" promises an agent that this share of such answers is right.
 SURE_PRECISION = 0.85
+RIVAL = FEATURES - 1
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,6 +49,26 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def logistic(features: Scores, right: npt.NDArray[np.bool_]) -> tuple[float, npt.NDArray[np.float64]]:
+    """Fit a logistic regression whose signs make sense: more of a signal never lowers the confidence, a rival never raises it.
+
+    Returns:
+        The intercept, and one weight a feature.
+    """
+    signs = np.where(np.arange(features.shape[1]) == RIVAL, -1.0, 1.0)
+
+    def loss(parameters: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        logits = parameters[0] + features @ parameters[1:]
+        error = expit(logits) - right
+        penalty = 0.05 * parameters[1:]
+        value = float(np.logaddexp(0, logits).sum() - logits[right].sum() + penalty @ parameters[1:] / 2)
+        return value, np.concatenate([[error.sum()], features.T @ error + penalty])
+
+    bounds = [(None, None), *((0.0, None) if sign > 0 else (None, 0.0) for sign in signs)]
+    found = minimize(loss, np.zeros(features.shape[1] + 1), jac=True, bounds=bounds, method="L-BFGS-B")
+    return float(found.x[0]), np.asarray(found.x[1:], dtype=np.float64)
+
+
 def fit(engine: SearchEngine, chosen: list[Message]) -> Calibration:
     """Fit the logistic function, then choose its two thresholds."""
     rows: list[tuple[float, ...]] = []
@@ -57,8 +81,8 @@ def fit(engine: SearchEngine, chosen: list[Message]) -> Calibration:
             rows.append(match.features)
             targets.append(match.slug in message.topics)
     features, right = np.array(rows), np.array(targets)
-    model = LogisticRegression(C=10.0, max_iter=2000).fit(features, right)
-    probabilities = model.predict_proba(features)[:, 1]
+    intercept, weights = logistic(features, right)
+    probabilities = expit(intercept + features @ weights)
     top = np.array([probabilities[at] if at >= 0 else 0.0 for at in first])
     top_right = np.array([bool(right[at]) if at >= 0 else False for at in first])
     real = np.array([message.kind == "topic" for message in chosen])
@@ -79,9 +103,9 @@ def fit(engine: SearchEngine, chosen: list[Message]) -> Calibration:
         inside = (top >= low) & (top < low + 0.1)
         if inside.sum():
             print(f"  {low:.1f}–{low + 0.1:.1f}: {inside.sum():4d} messages, {top_right[inside].mean():.2f} right", file=sys.stderr)
-    ask, body, whole, coverage, words, domain, margin, rival = (round(float(value), 2) for value in model.coef_[0])
+    ask, body, whole, coverage, words, domain, margin, rival = (round(float(value), 2) for value in weights)
     return Calibration(
-        intercept=round(float(model.intercept_[0]), 2),
+        intercept=round(intercept, 2),
         ask=ask,
         body=body,
         whole=whole,
