@@ -103,15 +103,13 @@ def fit(engine: SearchEngine, chosen: list[Message]) -> Calibration:
         inside = (top >= low) & (top < low + 0.1)
         if inside.sum():
             print(f"  {low:.1f}–{low + 0.1:.1f}: {inside.sum():4d} messages, {top_right[inside].mean():.2f} right", file=sys.stderr)
-    ask, body, whole, coverage, words, domain, margin, rival = (round(float(value), 2) for value in weights)
+    ask, body, whole, coverage, margin, rival = (round(float(value), 2) for value in weights)
     return Calibration(
         intercept=round(intercept, 2),
         ask=ask,
         body=body,
         whole=whole,
         coverage=coverage,
-        words=words,
-        domain=domain,
         margin=margin,
         rival=rival,
         answered_from=round(answered_from, 2),

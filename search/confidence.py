@@ -14,7 +14,7 @@ import numpy as np
 from search.fusion import Scores, Signals
 
 Level = Literal["sure", "check", "none"]
-FEATURES = 8
+FEATURES = 6
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,6 @@ class Calibration:
     body: float
     whole: float
     coverage: float
-    words: float
-    domain: float
     margin: float
     rival: float
     answered_from: float
@@ -36,35 +34,15 @@ class Calibration:
     @property
     def weights(self) -> tuple[float, ...]:
         """The coefficients in the order of ``features``."""
-        return (self.ask, self.body, self.whole, self.coverage, self.words, self.domain, self.margin, self.rival)
+        return (self.ask, self.body, self.whole, self.coverage, self.margin, self.rival)
 
 
 # Fitted with the model bible-fr. Under `answered_from`, the first article is right one time in ten.
 HYBRID = Calibration(
-    intercept=-6.32,
-    ask=4.17,
-    body=0.03,
-    whole=3.74,
-    coverage=0.0,
-    words=0.6,
-    domain=0.11,
-    margin=2.46,
-    rival=-0.97,
-    answered_from=0.12,
-    sure_from=0.73,
+    intercept=-4.4, ask=3.72, body=0.59, whole=4.24, coverage=1.08, margin=2.76, rival=-2.6, answered_from=0.12, sure_from=0.8
 )
 KEYWORDS = Calibration(
-    intercept=-8.52,
-    ask=0.0,
-    body=0.0,
-    whole=0.0,
-    coverage=2.51,
-    words=1.41,
-    domain=0.0,
-    margin=1.48,
-    rival=0.0,
-    answered_from=0.1,
-    sure_from=0.54,
+    intercept=-3.15, ask=0.0, body=0.0, whole=0.0, coverage=3.91, margin=2.35, rival=-1.66, answered_from=0.1, sure_from=0.78
 )
 
 
@@ -77,20 +55,16 @@ def features(signals: Signals, scores: Scores, rival: float | None) -> Scores:
         rival: the best score of an advice article ("a joke", "an insult"), or ``None`` when the collection has none.
 
     Returns:
-        Columns ask, body, whole, coverage, words (the logarithm of BM25F), domain (how near the five best candidates are on average, the
-        same for all: is this message about what the collection is about?), margin over the best other candidate, and by how much
-        the rival is ahead (0 when it is not).
+        Columns ask, body, whole, coverage, margin over the best other candidate, and by how much the rival is ahead (0 when it is not).
+        Raw BM25 is not among them: it grows with the collection.
     """
     margin = np.zeros_like(scores)
     if len(scores) > 1:
         first, second = np.argsort(-scores)[:2]
         margin = scores - scores[first]
         margin[first] = scores[first] - scores[second]
-    domain = np.full_like(scores, signals.ask[np.argsort(-scores)[:5]].mean() if len(scores) else 0.0)
     ahead = np.maximum(rival - scores, 0.0) if rival is not None else np.zeros_like(scores)
-    return np.stack(
-        [signals.ask, signals.body, signals.whole, signals.coverage, np.log1p(signals.words), domain, margin, ahead], axis=1
-    ).astype(np.float32)
+    return np.stack([signals.ask, signals.body, signals.whole, signals.coverage, margin, ahead], axis=1).astype(np.float32)
 
 
 def confidences(given: Scores, calibration: Calibration) -> Scores:

@@ -148,7 +148,8 @@ def _score_matrix(postings: Postings, documents: int, alive: int) -> sparse.csr_
     ratio = lengths[fields, postings.documents] / np.maximum(average[fields], 1e-9)
     counts = postings.counts.astype(np.float64)
     saturated = counts * (K1 + 1) / (counts + K1 * ((1 - B) + B * ratio))
-    data = (_BOOSTS[fields] * np.maximum(idf, 0.0) * saturated).astype(np.float32)
+    data = _BOOSTS[fields] * np.maximum(idf, 0.0) * saturated
     matrix = sparse.csr_matrix((data, (postings.terms, postings.documents)), shape=(vocabulary, documents))
+    # Fields are summed in no fixed order: in double precision, so that edits and a build from scratch give the same score.
     matrix.sum_duplicates()
-    return matrix
+    return matrix.astype(np.float32)

@@ -44,6 +44,13 @@ def run_script(tmp_path: Path) -> RunScript:
     return run
 
 
+@pytest.fixture
+def without_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same settings as ``run_script`` for a script that is called in this process."""
+    monkeypatch.setenv("BIBLE_MODEL", "none")
+    monkeypatch.setenv("BIBLE_VAR_DIR", str(tmp_path / "var"))
+
+
 def listing(root: Path) -> dict[str, tuple[int, int]]:
     """Every file and folder under a folder, with its size and the time it was written."""
     return {str(path.relative_to(root)): (path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(root.rglob("*"))}

@@ -8,6 +8,7 @@ import pygit2
 import pytest
 
 from kb.library import Library
+from scripts import build_index
 from scripts.build_index import ProgressBars
 from search.index_store import IndexStore
 from tests.scripts.conftest import RunScript, listing
@@ -66,10 +67,24 @@ def test_a_broken_article_is_reported_and_the_rest_works(small_kb: Path, run_scr
         ({"BIBLE_VAR_DIR": "/dev/null/var"}, "/dev/null"),
     ],
 )
-def test_what_cannot_work_is_said_without_a_traceback(small_kb: Path, run_script: RunScript, settings: dict[str, str], said: str) -> None:
-    done = run_script("scripts.build_index", **{"BIBLE_KB_DIR": str(small_kb)} | settings)
+def test_what_cannot_work_is_said(
+    small_kb: Path,
+    without_model: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: dict[str, str],
+    said: str,
+) -> None:
+    for name, value in ({"BIBLE_KB_DIR": str(small_kb)} | settings).items():
+        monkeypatch.setenv(name, value)
+    assert build_index.main([]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_mistake_ends_the_process_with_its_status(run_script: RunScript) -> None:
+    done = run_script("scripts.build_index", BIBLE_KB_DIR="/absent/kb")
     assert done.returncode == 2
-    assert said in done.stderr
+    assert "/absent/kb" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -85,24 +85,36 @@ def test_a_second_run_reads_the_index_and_a_changed_article_counts(small_kb: Pat
 
 
 @pytest.mark.parametrize("wrong", ["kb", "queries", "line", "out"])
-def test_what_cannot_work_is_said_without_a_traceback(small_kb: Path, tmp_path: Path, run_script: RunScript, wrong: str) -> None:
+def test_what_cannot_work_is_said(
+    small_kb: Path, tmp_path: Path, without_model: None, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
     queries = write_queries(tmp_path / "q.jsonl", QUERIES)
     if wrong == "line":
         queries.write_text(queries.read_text(encoding="utf-8") + "{\n", encoding="utf-8")
     places = {"kb": small_kb, "queries": queries, "out": tmp_path / "r.jsonl"}
     if wrong in places:
         places[wrong] = tmp_path / "absent" / "absent"
-    done = run_script("scripts.evaluate", *(part for name, path in places.items() for part in (f"--{name}", path)))
+    assert evaluate.main([part for name, path in places.items() for part in (f"--{name}", str(path))]) == 2
+    said = capsys.readouterr()
+    assert ("q.jsonl:5" if wrong == "line" else "absent") in said.err
+    assert said.out == ""
+
+
+def test_a_mistake_ends_the_process_with_its_status(small_kb: Path, tmp_path: Path, run_script: RunScript) -> None:
+    done = run_script("scripts.evaluate", "--kb", small_kb, "--queries", tmp_path / "absent.jsonl", "--out", tmp_path / "r.jsonl")
     assert done.returncode == 2
+    assert "absent.jsonl" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
-    assert ("q.jsonl:5" if wrong == "line" else "absent") in done.stderr
+    assert not (tmp_path / "r.jsonl").exists()
 
 
-def test_all_three_arguments_are_needed(run_script: RunScript) -> None:
-    done = run_script("scripts.evaluate")
-    assert done.returncode == 2
-    assert all(name in done.stderr for name in ("--kb", "--queries", "--out"))
+def test_all_three_arguments_are_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        evaluate.main([])
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert all(name in said for name in ("--kb", "--queries", "--out"))
 
 
 def test_the_report_lays_out_each_figure() -> None:

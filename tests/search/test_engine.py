@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -356,6 +357,7 @@ def test_engines_serve_many_threads_while_they_are_swapped(town: Path, make_kb: 
     def swap() -> None:
         while not stop.is_set():
             current[0] = 1 - current[0]
+            time.sleep(0.001)
 
     def serve(seed: int) -> None:
         try:

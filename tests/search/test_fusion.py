@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -38,6 +38,7 @@ def raised(given_: Signals, name: str, position: int, by: float) -> Signals:
 
 
 @pytest.mark.parametrize("weights", [fusion.HYBRID, fusion.KEYWORDS, Weights()])
+@settings(max_examples=50)
 @given(data=st.data())
 def test_more_of_a_signal_never_lowers_an_article_beside_another(weights: Weights, data: st.DataObject) -> None:
     before = data.draw(signals())
@@ -50,12 +51,14 @@ def test_more_of_a_signal_never_lowers_an_article_beside_another(weights: Weight
     assert (lead >= -1e-5).all()
 
 
+@settings(max_examples=50)
 @given(signals(), st.floats(0.01, 1_000))
 def test_the_scale_of_bm25_does_not_matter(given_: Signals, scale: float) -> None:
     scaled = dataclasses.replace(given_, words=given_.words * np.float32(scale))
     np.testing.assert_allclose(fusion.fuse(scaled, fusion.HYBRID), fusion.fuse(given_, fusion.HYBRID), atol=1e-4)
 
 
+@settings(max_examples=50)
 @given(signals(candidates=5), st.permutations(range(5)))
 def test_the_order_of_the_candidates_does_not_matter(given_: Signals, order: list[int]) -> None:
     np.testing.assert_allclose(fusion.fuse(given_[np.array(order)], fusion.HYBRID), fusion.fuse(given_, fusion.HYBRID)[order], atol=1e-6)
@@ -93,6 +96,7 @@ def test_a_message_of_one_piece_is_itself(given_: Signals) -> None:
     assert fusion.join(given_, []) is given_
 
 
+@settings(max_examples=50)
 @given(st.data())
 def test_joined_signals_lie_between_the_whole_and_the_best_piece(data: st.DataObject) -> None:
     whole = data.draw(signals(candidates=4))
@@ -105,6 +109,7 @@ def test_joined_signals_lie_between_the_whole_and_the_best_piece(data: st.DataOb
         assert (getattr(joined, name) <= high + 1e-5).all()
 
 
+@settings(max_examples=50)
 @given(st.data())
 def test_one_more_piece_never_lowers_a_signal(data: st.DataObject) -> None:
     whole = data.draw(signals(candidates=4))

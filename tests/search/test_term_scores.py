@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kb.library import Library
@@ -74,6 +74,7 @@ FIELDS = st.builds(KeywordFields, WORDS, WORDS, WORDS, WORDS, WORDS, WORDS)
 VERSIONS = st.lists(st.dictionaries(st.integers(0, 7), st.one_of(st.none(), FIELDS), max_size=5), min_size=1, max_size=5)
 
 
+@settings(max_examples=50)
 @given(VERSIONS)
 def test_edits_give_what_a_build_from_scratch_gives(versions: list[dict[int, KeywordFields | None]]) -> None:
     postings, state = Postings.empty(), {}
@@ -93,6 +94,7 @@ def test_edits_give_what_a_build_from_scratch_gives(versions: list[dict[int, Key
 
 
 # ---- what the engine relies on ----
+@settings(max_examples=50)
 @given(st.dictionaries(st.integers(0, 7), FIELDS, min_size=1), WORDS)
 def test_no_article_scores_above_the_ceiling(documents: dict[int, KeywordFields], query: str) -> None:
     found = scorer(documents)
