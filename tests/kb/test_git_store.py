@@ -255,7 +255,7 @@ def test_a_folder_that_is_not_a_repository_has_no_history(content: Content) -> N
 
 
 def test_the_repository_of_a_parent_folder_is_not_taken_for_the_content(repository: Repository) -> None:
-    repository.commit("Code", {"kb/" + UN: "1"})
+    repository.commit("Code", {"kb/" + UN: "1", UN: "1"})
     assert GitStore(repository.root / "kb").history(UN) == []
 
 

@@ -109,20 +109,6 @@ def town(make_kb: MakeKb) -> Path:
 
 
 @pytest.fixture
-def open_index(tmp_path: Path) -> Iterator[Callable[..., Index]]:
-    """Open indexes, closed after the test: ``open_index(root, embedder, folder=…)``."""
-    opened: list[Index] = []
-
-    def make(root: Path, embedder: Embedder | None, folder: Path | None = None) -> Index:
-        opened.append(IndexStore(folder or tmp_path / f"index-{len(opened)}", embedder).open(Library.load(root)))
-        return opened[-1]
-
-    yield make
-    for index in opened:
-        index.keywords.close()
-
-
-@pytest.fixture
 def build_engine(tmp_path: Path) -> Iterator[BuildEngine]:
     """Build engines on content folders: ``build_engine(root, mode="keywords", today=…)``; the fake model by default."""
     opened: list[Index] = []

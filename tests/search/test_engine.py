@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kb.library import Library
-from search.engine import MAX_MESSAGE_CHARS, Match, MatchResult, SearchEngine
-from search.index_store import Index
+from search.engine import MAX_MESSAGE_CHARS, Match, MatchResult, RequestMatches, SearchEngine
+from search.engine import _interleaved as interleaved
+from search.index_store import Index, IndexStore
 from tests.conftest import FakeEmbedder, MakeKb
 from tests.search.conftest import TOWN, BuildEngine, article_text
 
@@ -123,11 +124,20 @@ def test_the_agents_own_service_does_not_hide_the_right_article(town: Path, buil
             assert engine.match(message, service=service).matches[0].slug == slug
 
 
-@MODES
-def test_equal_articles_come_in_the_same_order_whatever_the_edits(make_kb: MakeKb, build_engine: BuildEngine, mode: str) -> None:
-    expected = ["archives-horaires", "mairie-horaires", "piscine-horaires"]
-    assert slugs(build_engine(make_kb(TWINS), mode=mode).match("Quand est-ce ouvert ?").matches) == expected
-    assert slugs(build_engine(make_kb(dict(reversed(TWINS.items()))), mode=mode).match("Quand est-ce ouvert ?").matches) == expected
+@pytest.mark.parametrize("model", [FakeEmbedder(), None])
+def test_equal_articles_come_in_the_same_order_whatever_the_edits(make_kb: MakeKb, tmp_path: Path, model: FakeEmbedder | None) -> None:
+    root = make_kb({path: text for path, text in TWINS.items() if "archives" not in path})
+    store = IndexStore(tmp_path / "index", model)
+    store.open(Library.load(root)).keywords.close()
+    [(path, text)] = [(path, text) for path, text in TWINS.items() if "archives" in path]
+    (root / path).parent.mkdir()
+    (root / path).write_text(text, encoding="utf-8")
+    library = Library.load(root)
+    index = store.open(library)
+    index.keywords.close()
+    assert index.slugs == ("mairie-horaires", "piscine-horaires", "archives-horaires"), "numbered in the order of the edits"
+    found = SearchEngine(library, index, model).match("Quand est-ce ouvert ?").matches
+    assert slugs(found) == ["archives-horaires", "mairie-horaires", "piscine-horaires"]
 
 
 @MODES
@@ -180,6 +190,18 @@ def test_an_answered_request_comes_before_one_without_answer(town: Path, build_e
     result = build_engine(town, mode=mode).match(f"Xqzt wvkrp zzzzt qsdfgh ?\n\n{BIN}")
     assert result.answered
     assert result.matches[0].slug == "bac-jaune"
+
+
+def test_the_best_of_each_answered_request_comes_first_and_an_article_once() -> None:
+    def request(answered: bool, *names: str) -> RequestMatches:
+        return RequestMatches("…", answered, tuple(Match(name, 1, 1 / len(names), "check", "…", (), ()) for name in names))
+
+    vague, first, second = request(False, "x", "y"), request(True, "a", "b", "c", "d"), request(True, "e", "a")
+    found = interleaved([vague, first, second], 6)
+    assert slugs(found) == ["a", "e", "x", "b", "y", "c"]
+    assert found[0] is first.matches[0], "as the first request that names it saw it"
+    assert slugs(interleaved([vague, first, second], 2)) == ["a", "e"]
+    assert interleaved([], 5) == ()
 
 
 # ---- advice ----
@@ -297,8 +319,6 @@ def test_a_request_before_a_long_thread_is_found(town: Path, build_engine: Build
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SearchEngine]:
-    from search.index_store import IndexStore
-
     root = tmp_path_factory.mktemp("kb")
     for relative, text in (TOWN | ADVICE).items():
         path = root / relative
@@ -389,8 +409,6 @@ def _run(background: list[Callable[[], None]], workers: list[Callable[[], None]]
 
 
 def test_an_engine_goes_on_after_its_index_was_replaced_on_disk(town: Path, build_engine: BuildEngine, tmp_path: Path) -> None:
-    from search.index_store import IndexStore
-
     engine = build_engine(town)
     before = facts(engine.match(PASSPORT))
     opened: list[Index] = []

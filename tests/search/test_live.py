@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -235,6 +236,23 @@ def test_the_content_folder_may_vanish_for_a_while(town: Path, make_live: MakeLi
     assert first(live, "Combien coûte un passeport ?") == "passeport"
     live.refresh()
     assert first(live, "Combien coûte un passeport ?") == "passeport"
+
+
+@pytest.mark.parametrize("way", ["renamed", "deleted"])
+def test_the_watch_outlives_a_content_folder_that_is_replaced(
+    town: Path, make_live: MakeLive, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    live = make_live()
+    aside = Path(shutil.copytree(town, town.with_name("aside")))
+    if way == "renamed":
+        town.rename(town.with_name("old"))
+    else:
+        shutil.rmtree(town)
+    assert eventually(lambda: "BIBLE_KB_DIR" in caplog.text), "it is said"
+    assert first(live, "Combien coûte un passeport ?") == "passeport"
+    (aside / BIN).write_text(article_text("Le composteur de jardin"), encoding="utf-8")
+    aside.rename(town)
+    assert eventually(lambda: searched(live, "composteur") == {"bac-jaune"})
 
 
 def test_a_missing_content_folder_stops_the_start(tmp_path: Path) -> None:
