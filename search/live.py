@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 # Files are often written in bursts (an editor's save, a git checkout): changes are gathered for this long.
 _BURST_MS = 50
 _MAX_WAIT_MS = 400
+# How often the folder is looked at even when no change was seen.
+_POLL_MS = 1000
 
 
 class LiveEngine:
@@ -92,19 +94,24 @@ class LiveEngine:
             relative = Path(path).relative_to(root) if Path(path).is_relative_to(root) else Path(path)
             return not any(part.startswith(".") for part in relative.parts) and relative.suffix in {".md", ".yml", ""}
 
-        # What changed between loading and watching would be missed without a first look.
-        self._try_refresh()
-        for _ in watch(
-            root,
-            watch_filter=is_content,
-            stop_event=self._stop,
-            step=_BURST_MS,
-            debounce=_MAX_WAIT_MS,
-            rust_timeout=1000,
-            yield_on_timeout=True,
-            raise_interrupt=False,
-        ):
+        while not self._stop.is_set():
+            # What changed between loading and watching would be missed without a first look.
             self._try_refresh()
+            try:
+                for _ in watch(
+                    root,
+                    watch_filter=is_content,
+                    stop_event=self._stop,
+                    step=_BURST_MS,
+                    debounce=_MAX_WAIT_MS,
+                    rust_timeout=_POLL_MS,
+                    yield_on_timeout=True,
+                    raise_interrupt=False,
+                ):
+                    self._try_refresh()
+            except (OSError, RuntimeError) as error:  # the folder is away for a while, or the system's watches are used up
+                log.warning("the content folder cannot be watched and is read again every second: %s", error)
+                self._stop.wait(_POLL_MS / 1000)
 
     def _try_refresh(self) -> None:
         try:

@@ -272,6 +272,22 @@ def test_without_a_model_keywords_go_on_and_say_why(make_live: MakeLive) -> None
     assert result.matches[0].slug == "passeport"
 
 
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError("No path was found."), OSError(28, "OS file watch limit reached"), RuntimeError("rust")]
+)
+def test_where_nothing_can_be_watched_the_folder_is_read_now_and_then(
+    town: Path, make_live: MakeLive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("search.live.watch", fail)
+    live = make_live()
+    assert eventually(lambda: "cannot be watched" in caplog.text)
+    (town / BIN).write_text(article_text("Le composteur de jardin"), encoding="utf-8")
+    assert eventually(lambda: searched(live, "composteur") == {"bac-jaune"})
+
+
 # ---- the thread ----
 def test_stopping_ends_the_watch_and_may_be_repeated(town: Path, make_live: MakeLive) -> None:
     live = make_live()
