@@ -6,10 +6,11 @@
 2. Token vectors from co-occurrence: positive pointwise mutual information in a window, then a truncated SVD (Levy and Goldberg, 2014),
    scaled by smooth inverse frequency so that frequent words weigh little (Arora et al., 2017).
 3. Symmetric multiple-negatives ranking (Henderson et al., 2017) on pairs of texts that mean the same: citizens' messages and the plain
-   questions behind them, headings and their passages, sentences and those that follow; part of the queries are disturbed (typos,
-   SMS spelling) so that the model has met them.
+   questions behind them, handfuls of words of one lexical field and what they are about, headings and their passages, sentences and
+   those that follow; part of the queries are disturbed (typos, SMS spelling) so that the model has met them.
 
-Only the train split of ``training/messages`` is used. The result is loaded by ``SentenceTransformer(path)``.
+Only the train split of ``training/messages`` is used. The result is loaded by ``SentenceTransformer(path)``. The words that were met go
+to ``search/french_words.txt``: the speller leaves them alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import gzip
 import json
 import random
+import re
 import shutil
 import sys
 import time
@@ -36,15 +38,19 @@ from tqdm import tqdm
 
 from kb.article import Article
 from kb.library import Library
+from scripts.training_lexicon import LexicalField, lexical_fields
 from scripts.training_messages import Message, messages
 from search import text
 from search.passages import passages
+from search.spelling import FRENCH_WORDS, MIN_LETTERS
 from webapp.settings import PROJECT, SAMPLE_KB
 
 Matrix = npt.NDArray[np.float32]
 
-UNKNOWN = "[UNK]"
+UNKNOWN, UNKNOWN_ID = "[UNK]", 1
 OFF_TOPIC_ADVICE = "conseil-demande-incongrue"
+# The share of handfuls of words that are paired with what they are about, the others with one another.
+LEXICON_ABOUT = 0.7
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,12 @@ class Recipe:
     dropped: float = 0.4
     next_sentence_weight: float = 1.6
     message_repeats: int = 3
+    lexicon_samples: int = 400
+    lexicon_fewest: int = 2
+    lexicon_most: int = 6
     ppmi: bool = True
     use_messages: bool = True
+    use_lexicon: bool = True
     use_corpus: bool = True
     use_articles: bool = True
 
@@ -110,21 +120,28 @@ def train(recipe: Recipe, corpus: Path, out: Path) -> None:
     torch.manual_seed(recipe.seed)
     torch.use_deterministic_algorithms(True)
     written = messages("train") if recipe.use_messages else []
+    lexicon = lexical_fields() if recipe.use_lexicon else []
+    chance = random.Random(recipe.seed)  # noqa: S311  # training, not a secret
     corpus_pairs = read_corpus(corpus, recipe)
     texts = [one for pair in corpus_pairs for one in (pair.query, pair.passage)]
     texts += [one for message in written for one in (message.text, message.question, *message.paraphrases) if one]
     library = Library.load(SAMPLE_KB)
     articles = list(library.articles.values())
     texts += [passage.encoded for article in articles for passage in passages(article)]
+    # The expressions of a field side by side: a window that slides over them sees which words go together.
+    texts += [field.sample(chance, len(field.expressions), len(field.expressions)) for field in lexicon]
     texts = list(dict.fromkeys(texts))
-    print(f"{len(corpus_pairs)} pairs of the corpus, {len(written)} messages, {len(texts)} distinct texts")
+    print(f"{len(corpus_pairs)} pairs of the corpus, {len(written)} messages, {len(lexicon)} lexical fields, {len(texts)} distinct texts")
     tokenizer = train_tokenizer(texts, recipe)
     ids = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
     vectors = initial_vectors(ids, tokenizer.get_vocab_size(), recipe)
     pairs = corpus_pairs if recipe.use_corpus else []
     pairs = [*pairs, *message_pairs(written, recipe), *article_pairs(articles, written, recipe)]
+    pairs += lexicon_pairs(lexicon, library, recipe, chance)
     vectors = contrast(vectors, tokenizer, pairs, recipe)
     save(vectors, tokenizer, out)
+    if recipe == Recipe():
+        FRENCH_WORDS.write_text("\n".join(french_words(texts)) + "\n", encoding="utf-8")
 
 
 def read_corpus(path: Path, recipe: Recipe) -> list[Pair]:
@@ -181,6 +198,28 @@ def article_pairs(articles: Sequence[Article], written: Sequence[Message], recip
     return pairs
 
 
+def lexicon_pairs(lexicon: Sequence[LexicalField], library: Library, recipe: Recipe, chance: random.Random) -> list[Pair]:
+    """Pair handfuls of expressions of a field with what the field is about: its title, its article's questions, another handful."""
+    pairs = []
+    for field in lexicon:
+        group = OFF_TOPIC_ADVICE if field.kind == "off-topic" else field.subject
+        article = library.articles.get(group)
+        about = [field.title] if field.title else []
+        if article and recipe.use_articles:
+            about += [article.title, text.plain(article.lead), *article.meta.questions]
+        for _ in range(recipe.lexicon_samples):
+            handful = field.sample(chance, recipe.lexicon_fewest, recipe.lexicon_most)
+            other = field.sample(chance, recipe.lexicon_fewest, recipe.lexicon_most)
+            pairs.append(Pair(handful, chance.choice(about) if about and chance.random() < LEXICON_ABOUT else other, group))
+    return pairs
+
+
+def french_words(texts: Iterable[str]) -> list[str]:
+    """List the words that the texts hold twice or more, folded, in alphabetical order: rarer ones may be mistakes."""
+    counts = Counter(word for one in texts for word in re.findall(r"[^\W\d_]+", text.fold(one)))
+    return sorted(word for word, count in counts.items() if count >= 2 and len(word) >= MIN_LETTERS)
+
+
 def train_tokenizer(texts: Iterable[str], recipe: Recipe) -> Tokenizer:
     """Learn a WordPiece vocabulary on lower-cased, accent-free words."""
     tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=40))
@@ -235,6 +274,7 @@ def contrast(vectors: Matrix, tokenizer: Tokenizer, pairs: Sequence[Pair], recip
     """Pull the two texts of a pair together and push the others of the batch away."""
     bag = torch.nn.EmbeddingBag.from_pretrained(torch.from_numpy(vectors), mode="sum", freeze=False, sparse=True)
     optimizer = torch.optim.SparseAdam(bag.parameters(), lr=recipe.learning_rate)
+    known = _tokenized(tokenizer, [one for pair in pairs for one in (pair.query, pair.passage)])
     steps_per_epoch = len(pairs) // recipe.batch
     total_steps = recipe.epochs * steps_per_epoch
     # The rows start small (SIF): the step is relative to their size.
@@ -246,9 +286,11 @@ def contrast(vectors: Matrix, tokenizer: Tokenizer, pairs: Sequence[Pair], recip
         shuffler.shuffle(order)
         for start in range(0, steps_per_epoch * recipe.batch, recipe.batch):
             chosen = order[start : start + recipe.batch]
-            queries = [disturb(pair.query, shuffler) if shuffler.random() < recipe.disturbed else pair.query for pair in chosen]
-            left = _embed(bag, tokenizer, queries, recipe.dropped)
-            right = _embed(bag, tokenizer, [pair.passage for pair in chosen], recipe.dropped)
+            disturbed = {pair.query: disturb(pair.query, shuffler) for pair in chosen if shuffler.random() < recipe.disturbed}
+            ids = _tokenized(tokenizer, disturbed.values())
+            queries = [ids[disturbed[pair.query]] if pair.query in disturbed else known[pair.query] for pair in chosen]
+            left = _embed(bag, queries, recipe.dropped)
+            right = _embed(bag, [known[pair.passage] for pair in chosen], recipe.dropped)
             loss = _ranking_loss(left, right, chosen, recipe)
             optimizer.zero_grad()
             loss.backward()
@@ -260,9 +302,15 @@ def contrast(vectors: Matrix, tokenizer: Tokenizer, pairs: Sequence[Pair], recip
     return np.asarray(bag.weight.detach().numpy(), dtype=np.float32)
 
 
-def _embed(bag: torch.nn.EmbeddingBag, tokenizer: Tokenizer, texts: Sequence[str], dropped: float) -> torch.Tensor:
-    """Embed texts with some of their tokens left out, so that no single word decides."""
-    ids = [encoding.ids or [1] for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+def _tokenized(tokenizer: Tokenizer, texts: Iterable[str]) -> dict[str, list[int]]:
+    """Map each text to its token numbers, the unknown token where it has none."""
+    distinct = list(dict.fromkeys(texts))
+    encodings = tokenizer.encode_batch(distinct, add_special_tokens=False)
+    return {one: encoding.ids or [UNKNOWN_ID] for one, encoding in zip(distinct, encodings, strict=True)}
+
+
+def _embed(bag: torch.nn.EmbeddingBag, ids: Sequence[Sequence[int]], dropped: float) -> torch.Tensor:
+    """Embed tokenised texts with some of their tokens left out, so that no single word decides."""
     lengths = torch.tensor([len(sequence) for sequence in ids])
     tokens = torch.tensor([token for sequence in ids for token in sequence])
     owners = torch.repeat_interleave(torch.arange(len(ids)), lengths)

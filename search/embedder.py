@@ -26,17 +26,46 @@ OWN_MODELS = Path(__file__).resolve().parent.parent / "models"
 # Models of the E5 family were trained with these words before every text, and lose much without them.
 E5_PROMPTS = ("query: ", "passage: ")
 BATCH = 64
+# Sentences on different subjects: what their cosines are says where "nothing in common" lies for a model (0.05 for ours, 0.4 for MiniLM).
+_UNRELATED = (
+    "Comment renouveler mon passeport ?",
+    "Mon bac jaune n'a pas été vidé ce matin.",
+    "À quelle heure ouvre la piscine le dimanche ?",
+    "Je voudrais inscrire ma fille à la cantine.",
+    "Le lampadaire devant chez moi ne s'allume plus.",
+    "Où déposer une demande de permis de construire ?",
+    "Mon voisin fait du bruit toutes les nuits.",
+    "Combien coûte une concession au cimetière ?",
+    "Mon père âgé a besoin d'une aide à domicile.",
+    "J'ai reçu une amende de stationnement.",
+    "Quels papiers faut-il pour se marier ?",
+    "L'eau du robinet a un goût de chlore.",
+    "Le bus scolaire est encore passé en retard.",
+    "Nous créons une association de théâtre.",
+    "Je cherche un emploi de jardinier.",
+    "Comment voter quand on est en vacances ?",
+    "Un chien errant traîne près de l'école.",
+    "La taxe foncière a beaucoup augmenté.",
+    "Peut-on emprunter des livres gratuitement ?",
+    "J'ai perdu mes clés au marché samedi.",
+    "Mon appartement est humide et moisi.",
+    "Quand a lieu le prochain conseil municipal ?",
+    "Je veux louer la salle des fêtes.",
+    "La recette de la tarte aux pommes, s'il vous plaît.",
+)
 
 
 class Embedder(Protocol):
     """What the index and the engine need of a model.
 
-    ``encode_*`` return an array of shape (len(texts), dimensions), rows of length 1.
+    ``encode_*`` return an array of shape (len(texts), dimensions), rows of length 1; ``background`` is the mean and the standard
+    deviation of the cosines of texts that have nothing in common, by which models are made comparable.
     """
 
     name: str
     fingerprint: str
     dimensions: int
+    background: tuple[float, float]
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors: ...
 
@@ -83,6 +112,7 @@ class SentenceTransformerEmbedder:
             self._passage_prompt = default_passage if passage_prompt is None else passage_prompt
             self.dimensions = int(dimensions or self._encode(["dimension"], "")[0].shape[-1])
             self.fingerprint = _fingerprint(folder, self._query_prompt, self._passage_prompt)
+            self.background = _background(self)
         except ModelUnavailable:
             raise
         except Exception as error:  # a damaged model fails in as many ways as there are libraries under it
@@ -132,6 +162,7 @@ class ConcatenatedEmbedder:
         self._parts = parts
         self.name = "+".join(part.name for part in parts)
         self.dimensions = sum(part.dimensions for part in parts)
+        self.background = _background(self)
         self.fingerprint = hashlib.blake2b("+".join(part.fingerprint for part in parts).encode(), digest_size=16).hexdigest()
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
@@ -180,6 +211,13 @@ def model_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(name))
+
+
+def _background(embedder: Embedder) -> tuple[float, float]:
+    """Measure what the cosine of a query and a passage is when they have nothing in common: mean and standard deviation."""
+    cosines = embedder.encode_queries(_UNRELATED) @ embedder.encode_passages(_UNRELATED).T
+    others = cosines[~np.eye(len(_UNRELATED), dtype=np.bool_)]
+    return float(others.mean()), float(others.std())
 
 
 def _fingerprint(folder: Path, *prompts: str) -> str:

@@ -10,6 +10,7 @@ Messages are neither kept nor logged.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -22,14 +23,15 @@ import numpy.typing as npt
 
 from kb.article import Article
 from kb.library import Library
-from search import confidence, fusion, text
-from search.confidence import Calibration, Level
+from search import confidence, fusion, spelling, text
+from search.confidence import Calibration, Level, MessageSigns
 from search.embedder import Embedder, Vectors
 from search.fusion import Scores, Signals, Weights
 from search.index_store import Index
 from search.keyword_index import KeywordHits
 from search.passages import passages
 from search.requests import segments, strip_message
+from search.topicality import topicality
 
 Mode = Literal["hybrid", "keywords", "vectors"]
 
@@ -40,6 +42,8 @@ _CANDIDATES = 32
 _NEAR_ROWS = 160
 # From this share of the best score a second article is about the same thing.
 _NEAR_SECOND = 0.5
+# Stands for the cosine of a passage that is not there, below any real one.
+_ABSENT = np.float32(-1e6)
 # Under this confidence a match would only pad the list.
 SHOWN_FROM = 0.10
 
@@ -96,6 +100,7 @@ class _Ranking:
 
     text: str
     signals: Signals
+    signs: MessageSigns
     scores: Scores
     features: Scores
     confidences: Scores
@@ -147,6 +152,10 @@ class SearchEngine:
         self._review_by = np.array([article.meta.review_by if article else None for article in articles], dtype="datetime64[D]")
         self._passage_text = lru_cache(maxsize=10_000)(self._passage_text_of)
 
+    @cached_property
+    def _speller(self) -> spelling.Speller:
+        return spelling.Speller(self.index.keywords.words())
+
     def _tuning(self) -> tuple[Weights, Calibration]:
         if self.mode == "keywords":
             return fusion.KEYWORDS, confidence.KEYWORDS
@@ -168,14 +177,17 @@ class SearchEngine:
         texts = [stripped] if len(cut) == 1 else [stripped, *cut]
         if not self.index.numbers or not re.search(r"\w", stripped):
             return self._result((), (RequestMatches(stripped, False, ()),), None, started, 0.0)
+        repairs = self._speller.repairs(stripped)
+        understood = [spelling.apply(repairs, one) for one in texts]
         encoding = time.perf_counter()
-        vectors = self._encode(texts)
+        vectors = self._encode(understood)
         encode_ms = (time.perf_counter() - encoding) * 1000
-        documents, signals = self._signals(texts, vectors)
+        documents, signals = self._signals(understood, vectors)
         if not documents:
             return self._result((), (RequestMatches(stripped, False, ()),), None, started, encode_ms)
         priors = self._priors(documents, service)
-        rankings = [self._rank(one, given, priors, documents) for one, given in zip(texts, signals, strict=True)]
+        signs = self._signs(understood)
+        rankings = [self._rank(*of_text, priors, documents) for of_text in zip(texts, signals, signs, strict=True)]
         requests = tuple(self._request(group, rankings, priors, documents, vectors, limit) for group in self._groups(rankings))
         advice = self._advice(rankings[0], documents, vectors, answered=any(request.answered for request in requests))
         return self._result(_interleaved(requests, limit), requests, advice, started, encode_ms)
@@ -226,14 +238,21 @@ class SearchEngine:
             signals.append(Signals(ask[number], body[number], whole[number], scored, coverage))
         return documents, signals
 
-    def _rank(self, asked: str, signals: Signals, priors: Scores, documents: Sequence[int]) -> _Ranking:
+    def _signs(self, texts: Sequence[str]) -> list[MessageSigns]:
+        found = []
+        for one, civic in zip(texts, topicality(texts), strict=True):
+            terms = text.terms(one)
+            found.append(MessageSigns(float(civic), self.index.terms.known_share(terms), math.log1p(len(set(terms)))))
+        return found
+
+    def _rank(self, asked: str, signals: Signals, signs: MessageSigns, priors: Scores, documents: Sequence[int]) -> _Ranking:
         scores = fusion.fuse(signals, self._weights) + priors
         is_advice = self._is_advice[documents]
         given = np.zeros((len(documents), confidence.FEATURES), dtype=np.float32)
         rival = float(scores[is_advice].max()) if is_advice.any() else None
-        given[~is_advice] = confidence.features(signals[~is_advice], scores[~is_advice], rival)
-        given[is_advice] = confidence.features(signals[is_advice], scores[is_advice], None)
-        return _Ranking(asked, signals, scores, given, confidence.confidences(given, self.calibration), is_advice)
+        given[~is_advice] = confidence.features(signals[~is_advice], scores[~is_advice], rival, signs)
+        given[is_advice] = confidence.features(signals[is_advice], scores[is_advice], None, signs)
+        return _Ranking(asked, signals, signs, scores, given, confidence.confidences(given, self.calibration), is_advice)
 
     def _candidates(self, words: Sequence[Scores], vectors: Vectors | None) -> list[int]:
         found: set[int] = set()
@@ -261,17 +280,23 @@ class SearchEngine:
         rows = np.concatenate(spans)
         # One line a candidate, one column a passage, padded: articles have different numbers of passages.
         filled = np.arange(sizes.max()) < sizes[:, None]
-        cosines = np.full((count, *filled.shape), -1.0, dtype=np.float32)
-        cosines[:, filled] = self.index.vectors.similarities(vectors, rows)
+        cosines = np.full((count, *filled.shape), _ABSENT, dtype=np.float32)
+        cosines[:, filled] = self._relative(self.index.vectors.similarities(vectors, rows))
         is_ask = np.zeros_like(filled)
         is_ask[filled] = self.index.row_asks[rows]
-        asks = np.where(is_ask, cosines, -1.0)
+        asks = np.where(is_ask, cosines, _ABSENT)
         nearest = -np.partition(-asks, min(fusion.NEAREST, asks.shape[2]) - 1, axis=2)[:, :, : fusion.NEAREST]
-        ask = nearest.sum(axis=2, where=nearest > -1.0) / np.maximum((nearest > -1.0).sum(axis=2), 1)
-        body = np.where(is_ask, -1.0, cosines).max(axis=2)
+        ask = nearest.sum(axis=2, where=nearest > _ABSENT) / np.maximum((nearest > _ABSENT).sum(axis=2), 1)
+        body = np.where(is_ask, _ABSENT, cosines).max(axis=2)
         whole = cosines.sum(axis=2, where=filled) / sizes
         # An article that is nothing but a title has no body to compare: its title stands for it.
-        return ask, np.where(body > -1.0, body, ask), whole
+        return ask, np.where(body > _ABSENT, body, ask), whole
+
+    def _relative(self, cosines: Scores) -> Scores:
+        """Count cosines from where nothing is in common, in the same unit whatever the model: weights then fit them all."""
+        assert self._embedder is not None
+        mean, deviation = self._embedder.background
+        return (cosines - np.float32(mean)) * np.float32(fusion.UNIT / max(deviation, 1e-6))
 
     def _priors(self, documents: Sequence[int], service: str | None) -> Scores:
         """What is added to the score of each candidate whatever the message: shape (candidates,)."""
@@ -322,7 +347,7 @@ class SearchEngine:
             # Without the whole message, which asks other things too, the piece that is answered best speaks for the request.
             leader = group[0] if group[0] == 0 else max(group, key=lambda number: rankings[number].answered)
             others = [rankings[number].signals for number in group if number != 0]
-            ranking = self._rank(asked, fusion.join(rankings[leader].signals, others), priors, documents)
+            ranking = self._rank(asked, fusion.join(rankings[leader].signals, others), rankings[leader].signs, priors, documents)
         words = _words_by_stem(asked)
         queries = vectors[list(group)] if vectors is not None else None
         matches: list[Match] = []

@@ -33,6 +33,8 @@ class Signals:
         return Signals(self.ask[chosen], self.body[chosen], self.whole[chosen], self.words[chosen], self.coverage[chosen])
 
 
+# A cosine is counted from the model's background, in units of ten times this standard deviation: about a plain cosine for our model.
+UNIT = 0.1
 # How many titles and questions speak for an article.
 NEAREST = 3
 # How much the best piece of a message counts beside the message as a whole, when all pieces ask one thing.

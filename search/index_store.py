@@ -34,7 +34,7 @@ from search.passages import keyword_fields, passages, synonym_table
 from search.term_scores import Postings, TermScores
 from search.vector_index import Half, VectorIndex
 
-FORMAT = 1
+FORMAT = 2
 # Beyond this share of dead rows a whole build (from cached embeddings) is cheaper than dragging them along.
 MAX_DEAD_SHARE = 0.25
 _ENCODE_CHUNK = 1024

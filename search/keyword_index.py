@@ -94,6 +94,11 @@ class KeywordIndex:
         self._searcher.close()
         self._index.close()
 
+    def words(self) -> list[str]:
+        """List the words of titles, questions, tags and leads as they are written, in lower case."""
+        with self._reading:
+            return [word.decode() for word in self._searcher.reader().lexicon("words")]
+
     @staticmethod
     def write(folder: Path, gone: Iterable[str], added: Iterable[KeywordDocument], progress: Callable[[int], None] | None = None) -> None:
         """Create the index if there is none, then delete and add documents in one commit.
@@ -118,7 +123,7 @@ class KeywordIndex:
                     service=document.service,
                     audience=document.audience,
                     tag=",".join(tag.replace(",", " ") for tag in document.tags),
-                    words=unicodedata.normalize("NFC", " ".join((fields.title, fields.questions, fields.tags))),
+                    words=unicodedata.normalize("NFC", " ".join((fields.title, fields.questions, fields.tags, fields.lead))),
                     **dict(zip(KEYWORD_BOOSTS, fields.values(), strict=True)),
                 )
                 if progress:

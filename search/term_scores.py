@@ -119,6 +119,11 @@ class TermScores:
         unknown = len(set(message_terms)) - len(known)
         return float(self._best[known].sum()) + unknown * self._typical
 
+    def known_share(self, message_terms: Sequence[str]) -> float:
+        """The share of the distinct terms of a message that some article holds, 0 to 1; 0 without a term."""
+        distinct = len(set(message_terms))
+        return len(self._known(message_terms)) / distinct if distinct else 0.0
+
     def contributions(self, message_terms: Sequence[str], document: int) -> dict[str, float]:
         """Term → the score it gives to one document, for the terms that occur in it."""
         found = {}
