@@ -6,7 +6,7 @@ TORCH := 2.13.0
 KB ?= kb
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run test lint format check index evaluate benchmark translations screenshots
+.PHONY: help setup setup-dev setup-bench run test lint format check index model evaluate ablation quality benchmark translations screenshots
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,8 +55,20 @@ check: setup ## Check the articles (KB=folder for another content folder)
 index: setup ## Build or refresh the index, with a progress bar
 	$(BIN)/python -m scripts.build_index
 
-evaluate: setup ## Measure the match on our own test messages
+model: setup ## Train the embedding model, the topicality and the confidence anew (needs ../shared/corpus)
+	$(BIN)/python -m scripts.train_model
+	$(BIN)/python -m scripts.train_topicality
+	$(BIN)/python -m scripts.calibrate
+
+evaluate: setup-bench ## Measure the match on our own test messages, beside keywords, MiniLM and txtai
 	$(BIN)/python -m scripts.evaluate_messages
+
+ablation: setup ## Show what each part of the search brings (development messages)
+	$(BIN)/python -m scripts.ablation
+
+quality: setup-bench ## Make the figures of docs/quality.md
+	$(BIN)/python -m scripts.evaluate_messages --out var/evaluate.json
+	$(BIN)/python -m scripts.quality_plots --results var/evaluate.json
 
 benchmark: setup-bench ## Measure accuracy, speed, memory and start-up beside txtai
 	$(BIN)/python -m scripts.benchmark

@@ -70,6 +70,7 @@ class CachedEmbedder:
 
     def __init__(self, embedder: Embedder, folder: Path) -> None:
         self.name, self.fingerprint, self.dimensions = embedder.name, embedder.fingerprint, embedder.dimensions
+        self.background = embedder.background
         self._embedder = embedder
         self._folder = folder
         self.query_cpu_ms = 0.0

@@ -41,7 +41,6 @@ MAX_FALSE_REFUSALS = 0.045
 # "Sûre" promises an agent that this share of such answers is right.
 SURE_PRECISION = 0.85
 SEED = 7
-RIVAL = 5
 LEVELS = (0.03, 0.05, 0.08, 0.1, 0.12, 0.15, 0.2)
 
 Floats = npt.NDArray[np.float64]
@@ -85,20 +84,20 @@ def samples(embedder: Embedder, mode: Mode, splits: Sequence[Split]) -> Iterator
     """Collect what the search says on the sample as it is, then on poorer collections; the first is the one that thresholds are for."""
     written = [message for split in splits for message in messages(split) if message.kind in {"topic", "off-topic"}]
     library = Library.load(SAMPLE_KB)
-    yield _sample(library, embedder, mode, written)
-    bare = _without_questions(library)
+    yield sample_of(library, embedder, mode, written)
+    bare = without_questions(library)
     asked = _plain_questions(written)
-    yield _sample(bare, embedder, mode, asked)
+    yield sample_of(bare, embedder, mode, asked)
     slugs = sorted(bare.articles)
-    random.Random(SEED).shuffle(slugs)
+    random.Random(SEED).shuffle(slugs)  # noqa: S311  # a shuffle, not a secret
     for part in range(3):
         kept = set(slugs[part::3])
         third = dataclasses.replace(bare, articles={slug: bare.articles[slug] for slug in bare.articles if slug in kept})
-        yield _sample(third, embedder, mode, [one for one in asked if one.kind == "off-topic" or kept & set(one.topics)])
+        yield sample_of(third, embedder, mode, [one for one in asked if one.kind == "off-topic" or kept & set(one.topics)])
 
 
-def _without_questions(library: Library) -> Library:
-    """The sample as another town's list of frequent questions would be: titles, tags and bodies, no advice."""
+def without_questions(library: Library) -> Library:
+    """The library as another town's list of frequent questions would be: titles, tags and bodies, no advice."""
     articles = {
         slug: article.model_copy(update={"meta": article.meta.model_copy(update={"questions": ()})})
         for slug, article in library.articles.items()
@@ -116,7 +115,8 @@ def _plain_questions(written: Sequence[Message]) -> list[Message]:
     return [*asked.values(), *(message for message in written if message.kind == "off-topic")]
 
 
-def _sample(library: Library, embedder: Embedder, mode: Mode, chosen: Sequence[Message]) -> Sample:
+def sample_of(library: Library, embedder: Embedder, mode: Mode, chosen: Sequence[Message]) -> Sample:
+    """Send messages through the search of a library and keep what it says of the first candidates."""
     rows: list[tuple[float, ...]] = []
     right: list[bool] = []
     numbers: list[int] = []
@@ -134,17 +134,16 @@ def _sample(library: Library, embedder: Embedder, mode: Mode, chosen: Sequence[M
 
 
 def logistic(features: Scores, right: npt.NDArray[np.bool_], weights: Floats) -> tuple[float, Floats]:
-    """Fit a logistic regression whose signs make sense: more of a signal never lowers the confidence, a rival never raises it.
+    """Fit a logistic regression whose signs make sense: more of a signal never lowers the confidence.
 
     Args:
-        features: shape (rows, columns); column ``RIVAL`` is the rival's.
+        features: shape (rows, columns).
         right: shape (rows,).
         weights: how much each row counts, shape (rows,).
 
     Returns:
         The intercept, and one weight a feature.
     """
-    signs = np.where(np.arange(features.shape[1]) == RIVAL, -1.0, 1.0)
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
         logits = parameters[0] + features @ parameters[1:]
@@ -153,7 +152,7 @@ def logistic(features: Scores, right: npt.NDArray[np.bool_], weights: Floats) ->
         value = float(((np.logaddexp(0, logits) - logits * right) * weights).sum() + penalty @ parameters[1:] / 2)
         return value, np.concatenate([[error.sum()], features.T @ error + penalty])
 
-    bounds = [(None, None), *((0.0, None) if sign > 0 else (None, 0.0) for sign in signs)]
+    bounds = [(None, None), *[(0.0, None)] * features.shape[1]]
     found = minimize(loss, np.zeros(features.shape[1] + 1), jac=True, bounds=bounds, method="L-BFGS-B")
     return float(found.x[0]), np.asarray(found.x[1:], dtype=np.float64)
 

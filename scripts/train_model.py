@@ -41,11 +41,15 @@ from kb.library import Library
 from scripts.training_lexicon import LexicalField, lexical_fields
 from scripts.training_messages import Message, messages
 from search import text
+from search.embedder import DEFAULT_MODEL, OWN_MODELS
 from search.passages import passages
 from search.spelling import FRENCH_WORDS, MIN_LETTERS
 from webapp.settings import PROJECT, SAMPLE_KB
 
 Matrix = npt.NDArray[np.float32]
+
+CORPUS = PROJECT.parent / "shared" / "corpus" / "pairs.jsonl.gz"
+OUT = OWN_MODELS / DEFAULT_MODEL
 
 UNKNOWN, UNKNOWN_ID = "[UNK]", 1
 OFF_TOPIC_ADVICE = "conseil-demande-incongrue"
@@ -62,7 +66,7 @@ class Recipe:
     dimensions: int = 384
     window: int = 6
     sif: float = 1e-3
-    epochs: int = 8
+    epochs: int = 5
     batch: int = 512
     scale: float = 20.0
     learning_rate: float = 3e-3
@@ -70,7 +74,7 @@ class Recipe:
     dropped: float = 0.4
     next_sentence_weight: float = 1.6
     message_repeats: int = 3
-    lexicon_samples: int = 400
+    lexicon_samples: int = 250  # handfuls for every 100 expressions
     lexicon_fewest: int = 2
     lexicon_most: int = 6
     ppmi: bool = True
@@ -93,8 +97,8 @@ class Pair:
 def main(arguments: list[str] | None = None) -> int:
     """Train and save; returns an exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", type=Path, default=PROJECT.parent / "shared" / "corpus" / "pairs.jsonl.gz")
-    parser.add_argument("--out", type=Path, default=PROJECT / "models" / "bible-fr")
+    parser.add_argument("--corpus", type=Path, default=CORPUS)
+    parser.add_argument("--out", type=Path, default=OUT)
     for field in fields(Recipe):
         option = "--" + field.name.replace("_", "-")
         if isinstance(field.default, bool):
@@ -107,26 +111,33 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     started = time.perf_counter()
-    train(recipe, options.corpus, options.out)
+    train(recipe, options.corpus, options.out, words=FRENCH_WORDS if options.out == OUT else None)
     size_mb = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file()) / 1e6
     print(f"{options.out}: {size_mb:.1f} MB in {time.perf_counter() - started:.0f} s")
     return 0
 
 
-def train(recipe: Recipe, corpus: Path, out: Path) -> None:
-    """Run the whole recipe and save the model in ``out``, which is replaced only when all went well."""
+def train(recipe: Recipe, corpus: Path, out: Path, words: Path | None = None, unseen: frozenset[str] = frozenset()) -> None:
+    """Run the whole recipe and save the model in ``out``, which is replaced only when all went well.
+
+    Args:
+        recipe: the choices of the training.
+        corpus: gzipped JSON lines of pairs.
+        out: the folder of the model.
+        words: where the words that were met go, one a line; nowhere by default.
+        unseen: slugs of topics that nothing is learnt of, neither message nor article nor lexical field.
+    """
     random.seed(recipe.seed)
     np.random.seed(recipe.seed)  # scikit-learn's SVD reads it
     torch.manual_seed(recipe.seed)
     torch.use_deterministic_algorithms(True)
-    written = messages("train") if recipe.use_messages else []
-    lexicon = lexical_fields() if recipe.use_lexicon else []
+    written = [message for message in messages("train") if recipe.use_messages and not unseen & set(message.topics)]
+    lexicon = [field for field in lexical_fields() if recipe.use_lexicon and field.subject not in unseen]
     chance = random.Random(recipe.seed)  # noqa: S311  # training, not a secret
     corpus_pairs = read_corpus(corpus, recipe)
     texts = [one for pair in corpus_pairs for one in (pair.query, pair.passage)]
     texts += [one for message in written for one in (message.text, message.question, *message.paraphrases) if one]
-    library = Library.load(SAMPLE_KB)
-    articles = list(library.articles.values())
+    articles = [article for slug, article in Library.load(SAMPLE_KB).articles.items() if slug not in unseen]
     texts += [passage.encoded for article in articles for passage in passages(article)]
     # The expressions of a field side by side: a window that slides over them sees which words go together.
     texts += [field.sample(chance, len(field.expressions), len(field.expressions)) for field in lexicon]
@@ -137,11 +148,11 @@ def train(recipe: Recipe, corpus: Path, out: Path) -> None:
     vectors = initial_vectors(ids, tokenizer.get_vocab_size(), recipe)
     pairs = corpus_pairs if recipe.use_corpus else []
     pairs = [*pairs, *message_pairs(written, recipe), *article_pairs(articles, written, recipe)]
-    pairs += lexicon_pairs(lexicon, library, recipe, chance)
+    pairs += lexicon_pairs(lexicon, articles, recipe, chance)
     vectors = contrast(vectors, tokenizer, pairs, recipe)
     save(vectors, tokenizer, out)
-    if recipe == Recipe():
-        FRENCH_WORDS.write_text("\n".join(french_words(texts)) + "\n", encoding="utf-8")
+    if words:
+        words.write_text("\n".join(french_words(texts)) + "\n", encoding="utf-8")
 
 
 def read_corpus(path: Path, recipe: Recipe) -> list[Pair]:
@@ -198,16 +209,17 @@ def article_pairs(articles: Sequence[Article], written: Sequence[Message], recip
     return pairs
 
 
-def lexicon_pairs(lexicon: Sequence[LexicalField], library: Library, recipe: Recipe, chance: random.Random) -> list[Pair]:
+def lexicon_pairs(lexicon: Sequence[LexicalField], articles: Sequence[Article], recipe: Recipe, chance: random.Random) -> list[Pair]:
     """Pair handfuls of expressions of a field with what the field is about: its title, its article's questions, another handful."""
     pairs = []
+    by_slug = {article.slug: article for article in articles}
     for field in lexicon:
         group = OFF_TOPIC_ADVICE if field.kind == "off-topic" else field.subject
-        article = library.articles.get(group)
+        article = by_slug.get(group)
         about = [field.title] if field.title else []
         if article and recipe.use_articles:
             about += [article.title, text.plain(article.lead), *article.meta.questions]
-        for _ in range(recipe.lexicon_samples):
+        for _ in range(recipe.lexicon_samples * len(field.expressions) // 100):
             handful = field.sample(chance, recipe.lexicon_fewest, recipe.lexicon_most)
             other = field.sample(chance, recipe.lexicon_fewest, recipe.lexicon_most)
             pairs.append(Pair(handful, chance.choice(about) if about and chance.random() < LEXICON_ABOUT else other, group))

@@ -34,14 +34,13 @@ def main() -> int:
     """Train, save and report; returns an exit status."""
     texts, civic = examples()
     model = LogisticRegression(C=C, max_iter=1000, class_weight="balanced").fit(topicality.features(texts), civic)
-    np.savez_compressed(
-        topicality.WEIGHTS, weights=model.coef_[0].astype(np.float16), intercept=np.float32(model.intercept_[0])
-    )
+    np.savez_compressed(topicality.WEIGHTS, weights=model.coef_[0].astype(np.float16), intercept=np.float32(model.intercept_[0]))
     dev = [message for message in messages("dev") if message.kind in {"topic", "off-topic"}]
     scores = topicality.topicality([strip_message(message.text) for message in dev])
     real = np.array([message.kind == "topic" for message in dev])
     refused = np.mean(scores[~real] < np.quantile(scores[real], 0.05))
-    print(f"{len(texts)} texts; dev: AUROC {auroc(list(scores[real]), list(scores[~real])):.3f}, {refused:.2f} of the off-topic ones refused at 5 %")
+    separated = auroc(list(scores[real]), list(scores[~real]))
+    print(f"{len(texts)} texts; dev: AUROC {separated:.3f}, {refused:.2f} of the off-topic ones refused at 5 %")
     return 0
 
 

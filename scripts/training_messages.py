@@ -13,6 +13,7 @@ from webapp.settings import PROJECT
 Split = Literal["train", "dev", "test"]
 Kind = Literal["topic", "multi", "off-topic", "beyond"]
 
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 FOLDER = PROJECT / "training" / "messages"
 
 

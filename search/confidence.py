@@ -15,7 +15,7 @@ import numpy as np
 from search.fusion import Scores, Signals
 
 Level = Literal["sure", "check", "none"]
-FEATURES = 9
+FEATURES = 7
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,9 @@ class Calibration:
 
     intercept: float
     ask: float
-    body: float
     whole: float
     coverage: float
     margin: float
-    rival: float
     civic: float
     known: float
     length: float
@@ -51,30 +49,28 @@ class Calibration:
     @property
     def weights(self) -> tuple[float, ...]:
         """The coefficients in the order of ``features``."""
-        return (self.ask, self.body, self.whole, self.coverage, self.margin, self.rival, self.civic, self.known, self.length)
+        return (self.ask, self.whole, self.coverage, self.margin, self.civic, self.known, self.length)
 
 
-# Fitted with the model bible-fr. Under `answered_from`, the first article is right one time in ten.
+# Fitted with the model bible-fr.
 HYBRID = Calibration(
-    intercept=-4.4, ask=3.72, body=0.59, whole=4.24, coverage=1.08, margin=2.76, rival=-2.6, civic=0.3, known=0.0, length=0.0, answered_from=0.12, sure_from=0.8
+    intercept=-9.0, ask=1.0, whole=4.0, coverage=0.5, margin=2.5, civic=0.3, known=4.5, length=0.1, answered_from=0.1, sure_from=0.64
 )
 KEYWORDS = Calibration(
-    intercept=-3.15, ask=0.0, body=0.0, whole=0.0, coverage=3.91, margin=2.35, rival=-1.66, civic=0.3, known=0.0, length=0.0, answered_from=0.1, sure_from=0.78
+    intercept=-8.1, ask=0.0, whole=0.0, coverage=2.4, margin=1.5, civic=0.3, known=4.1, length=0.3, answered_from=0.07, sure_from=0.5
 )
 
 
-def features(signals: Signals, scores: Scores, rival: float | None, signs: MessageSigns) -> Scores:
+def features(signals: Signals, scores: Scores, signs: MessageSigns) -> Scores:
     """Lay out what the calibration reads, of shape (candidates, ``FEATURES``).
 
     Args:
         signals: of the candidates.
         scores: of the candidates, from ``fusion.fuse``.
-        rival: the best score of an advice article ("a joke", "an insult"), or ``None`` when the collection has none.
         signs: what the text says of itself.
 
     Returns:
-        Columns ask, body, whole, coverage, margin over the best other candidate, by how much the rival is ahead (0 when it is not), and
-        the signs of the text: civic, known, length.
+        Columns ask, whole, coverage, margin over the best other candidate, and the signs of the text: civic, known, length.
         Raw BM25 is not among them: it grows with the collection.
     """
     margin = np.zeros_like(scores)
@@ -82,9 +78,8 @@ def features(signals: Signals, scores: Scores, rival: float | None, signs: Messa
         first, second = np.argsort(-scores)[:2]
         margin = scores - scores[first]
         margin[first] = scores[first] - scores[second]
-    ahead = np.maximum(rival - scores, 0.0) if rival is not None else np.zeros_like(scores)
     of_text = np.tile(np.array([signs.civic, signs.known, signs.length], dtype=np.float32), (len(scores), 1))
-    of_candidates = np.stack([signals.ask, signals.body, signals.whole, signals.coverage, margin, ahead], axis=1)
+    of_candidates = np.stack([signals.ask, signals.whole, signals.coverage, margin], axis=1)
     return np.concatenate([of_candidates, of_text], axis=1).astype(np.float32)
 
 

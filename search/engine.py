@@ -13,7 +13,7 @@ import datetime as dt
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
@@ -126,6 +126,8 @@ class SearchEngine:
         embedder: the model that the index was built with, or ``None``.
         degraded: why there is no model, in French; ``None`` when there is one.
         mode: ``hybrid``, or one of its halves for comparisons; without a model it is always ``keywords``.
+        weights: other weights than the mode's, for comparisons.
+        repairs_words: ``False`` leaves misspelt words alone, for comparisons.
         today: the day on which reviews are late; today by default.
     """
 
@@ -137,6 +139,8 @@ class SearchEngine:
         *,
         degraded: str | None = None,
         mode: Mode = "hybrid",
+        weights: Weights | None = None,
+        repairs_words: bool = True,
         today: dt.date | None = None,
     ) -> None:
         self.library = library
@@ -144,7 +148,9 @@ class SearchEngine:
         self.degraded = degraded
         self.mode: Mode = "keywords" if embedder is None or index.vectors is None else mode
         self._embedder = embedder if self.mode != "keywords" else None
-        self._weights, self.calibration = self._tuning()
+        own_weights, self.calibration = self._tuning()
+        self._weights = weights or own_weights
+        self._repairs_words = repairs_words
         self._today = today
         articles = [library.articles.get(slug) for slug in index.slugs]
         self._is_advice = np.array([article is not None and article.is_advice for article in articles], dtype=np.bool_)
@@ -160,8 +166,13 @@ class SearchEngine:
         if self.mode == "keywords":
             return fusion.KEYWORDS, confidence.KEYWORDS
         if self.mode == "vectors":
-            return Weights(words=0.0, coverage=0.0), confidence.HYBRID
+            return Weights(coverage=0.0), confidence.HYBRID
         return fusion.HYBRID, confidence.HYBRID
+
+    def warm_up(self) -> None:
+        """Pay now for what is made on first use: better this call than an agent's message."""
+        self._speller.warm_up()
+        self.match("mise en route")
 
     def match(self, message: str, *, limit: int = 5, service: str | None = None) -> MatchResult:
         """Find the articles that answer a message.
@@ -177,7 +188,7 @@ class SearchEngine:
         texts = [stripped] if len(cut) == 1 else [stripped, *cut]
         if not self.index.numbers or not re.search(r"\w", stripped):
             return self._result((), (RequestMatches(stripped, False, ()),), None, started, 0.0)
-        repairs = self._speller.repairs(stripped)
+        repairs = self._speller.repairs(stripped) if self._repairs_words else {}
         understood = [spelling.apply(repairs, one) for one in texts]
         encoding = time.perf_counter()
         vectors = self._encode(understood)
@@ -188,8 +199,8 @@ class SearchEngine:
         priors = self._priors(documents, service)
         signs = self._signs(understood)
         rankings = [self._rank(*of_text, priors, documents) for of_text in zip(texts, signals, signs, strict=True)]
-        requests = tuple(self._request(group, rankings, priors, documents, vectors, limit) for group in self._groups(rankings))
-        advice = self._advice(rankings[0], documents, vectors, answered=any(request.answered for request in requests))
+        requests = tuple(self._request(group, rankings, priors, documents, vectors, repairs, limit) for group in self._groups(rankings))
+        advice = self._advice(rankings[0], documents, vectors, repairs, answered=any(request.answered for request in requests))
         return self._result(_interleaved(requests, limit), requests, advice, started, encode_ms)
 
     def search(
@@ -229,13 +240,13 @@ class SearchEngine:
         documents = self._candidates(words, vectors)
         if not documents:
             return [], []
-        ask, body, whole = self._cosines(documents, vectors, len(texts))
+        ask, whole = self._cosines(documents, vectors, len(texts))
         signals = []
         for number in range(len(texts)):
             ceiling = self.index.terms.ceiling(terms[number])
             scored = words[number][documents]
             coverage = np.minimum(scored / ceiling, 1.0).astype(np.float32) if ceiling else np.zeros_like(scored)
-            signals.append(Signals(ask[number], body[number], whole[number], scored, coverage))
+            signals.append(Signals(ask[number], whole[number], coverage))
         return documents, signals
 
     def _signs(self, texts: Sequence[str]) -> list[MessageSigns]:
@@ -249,9 +260,8 @@ class SearchEngine:
         scores = fusion.fuse(signals, self._weights) + priors
         is_advice = self._is_advice[documents]
         given = np.zeros((len(documents), confidence.FEATURES), dtype=np.float32)
-        rival = float(scores[is_advice].max()) if is_advice.any() else None
-        given[~is_advice] = confidence.features(signals[~is_advice], scores[~is_advice], rival, signs)
-        given[is_advice] = confidence.features(signals[is_advice], scores[is_advice], None, signs)
+        given[~is_advice] = confidence.features(signals[~is_advice], scores[~is_advice], signs)
+        given[is_advice] = confidence.features(signals[is_advice], scores[is_advice], signs)
         return _Ranking(asked, signals, signs, scores, given, confidence.confidences(given, self.calibration), is_advice)
 
     def _candidates(self, words: Sequence[Scores], vectors: Vectors | None) -> list[int]:
@@ -270,11 +280,11 @@ class SearchEngine:
         # By slug: numbers depend on the edits that led here, and decide which of two equal articles comes first.
         return sorted(found, key=self.index.slugs.__getitem__)
 
-    def _cosines(self, documents: Sequence[int], vectors: Vectors | None, count: int) -> tuple[Scores, Scores, Scores]:
-        """Exact cosines of each text with each candidate: ``ask``, ``body`` and ``whole`` of shape (texts, candidates)."""
+    def _cosines(self, documents: Sequence[int], vectors: Vectors | None, count: int) -> tuple[Scores, Scores]:
+        """Exact cosines of each text with each candidate: ``ask`` and ``whole`` of shape (texts, candidates)."""
         if vectors is None or self.index.vectors is None:
             none = np.zeros((count, len(documents)), dtype=np.float32)
-            return none, none, none
+            return none, none
         spans = [self.index.rows_of(document) for document in documents]
         sizes = np.array([len(span) for span in spans])
         rows = np.concatenate(spans)
@@ -287,10 +297,8 @@ class SearchEngine:
         asks = np.where(is_ask, cosines, _ABSENT)
         nearest = -np.partition(-asks, min(fusion.NEAREST, asks.shape[2]) - 1, axis=2)[:, :, : fusion.NEAREST]
         ask = nearest.sum(axis=2, where=nearest > _ABSENT) / np.maximum((nearest > _ABSENT).sum(axis=2), 1)
-        body = np.where(is_ask, _ABSENT, cosines).max(axis=2)
         whole = cosines.sum(axis=2, where=filled) / sizes
-        # An article that is nothing but a title has no body to compare: its title stands for it.
-        return ask, np.where(body > _ABSENT, body, ask), whole
+        return ask, whole
 
     def _relative(self, cosines: Scores) -> Scores:
         """Count cosines from where nothing is in common, in the same unit whatever the model: weights then fit them all."""
@@ -338,6 +346,7 @@ class SearchEngine:
         priors: Scores,
         documents: Sequence[int],
         vectors: Vectors | None,
+        repairs: Mapping[str, str],
         limit: int,
     ) -> RequestMatches:
         asked = rankings[group[0]].text if group[0] == 0 else " ".join(rankings[number].text for number in group)
@@ -348,7 +357,7 @@ class SearchEngine:
             leader = group[0] if group[0] == 0 else max(group, key=lambda number: rankings[number].answered)
             others = [rankings[number].signals for number in group if number != 0]
             ranking = self._rank(asked, fusion.join(rankings[leader].signals, others), rankings[leader].signs, priors, documents)
-        words = _words_by_stem(asked)
+        words = _words_by_stem(asked, repairs)
         queries = vectors[list(group)] if vectors is not None else None
         matches: list[Match] = []
         ceiling = 1.0
@@ -358,7 +367,9 @@ class SearchEngine:
             matches.append(self._match(ranking, position, ceiling, documents[position], queries, words))
         return RequestMatches(asked, bool(matches) and matches[0].level != "none", tuple(matches))
 
-    def _advice(self, ranking: _Ranking, documents: Sequence[int], vectors: Vectors | None, *, answered: bool) -> Match | None:
+    def _advice(
+        self, ranking: _Ranking, documents: Sequence[int], vectors: Vectors | None, repairs: Mapping[str, str], *, answered: bool
+    ) -> Match | None:
         """The advice article for such a message: when nothing answers it, or when it is nearer than any answer."""
         positions = np.flatnonzero(ranking.is_advice)
         if not positions.size:
@@ -366,10 +377,10 @@ class SearchEngine:
         best = int(positions[np.argmax(ranking.scores[positions])])
         nearest = not ranking.order or ranking.scores[best] > ranking.scores[ranking.order[0]]
         value = float(ranking.confidences[best])
-        if not (nearest or (not answered and value >= self.calibration.answered_from)):
+        if answered and not nearest:
             return None
         queries = vectors[:1] if vectors is not None else None
-        return self._match(ranking, best, value, documents[best], queries, _words_by_stem(ranking.text))
+        return self._match(ranking, best, value, documents[best], queries, _words_by_stem(ranking.text, repairs))
 
     def _match(
         self, ranking: _Ranking, position: int, value: float, document: int, queries: Vectors | None, words: dict[str, str]
@@ -415,11 +426,11 @@ def _leaders(ranking: _Ranking) -> list[int]:
     return ranking.order[:1] + [position for position in ranking.order[1:2] if ranking.scores[position] >= enough]
 
 
-def _words_by_stem(message: str) -> dict[str, str]:
-    """Stem → the word of the message as it was written, the first one."""
+def _words_by_stem(message: str, repairs: Mapping[str, str]) -> dict[str, str]:
+    """Stem → the word of the message as it was written, mistakes and all, the first one."""
     found: dict[str, str] = {}
     for word in re.findall(r"\w+", message):
-        for stem in text.terms(word):
+        for stem in text.terms(repairs.get(word, word)):
             found.setdefault(stem, word.lower())
     return found
 

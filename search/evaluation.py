@@ -111,16 +111,14 @@ def figures(queries: Sequence[Query], outcomes: Sequence[Outcome]) -> Figures:
     off = [outcome for query, outcome in pairs if not query.expected]
     took = np.array([outcome.took_ms for outcome in outcomes]) if outcomes else np.array([np.nan])
 
-    def recall(first: int) -> float:
-        return _mean(
-            [len(set(query.expected) & set(outcome.ranked[:first])) / min(len(set(query.expected)), first) for query, outcome in real]
-        )
+    def mean_recall(first: int) -> float:
+        return _mean([recall(query, outcome, first) for query, outcome in real])
 
     return Figures(
         queries=len(pairs),
-        recall_1=recall(1),
-        recall_3=recall(3),
-        recall_5=recall(5),
+        recall_1=mean_recall(1),
+        recall_3=mean_recall(3),
+        recall_5=mean_recall(5),
         mrr=_mean([reciprocal_rank(query, outcome) for query, outcome in real]),
         good_refusals=_mean([float(not outcome.answered) for outcome in off]),
         false_refusals=_mean([float(not outcome.answered) for _, outcome in real]),
@@ -129,6 +127,12 @@ def figures(queries: Sequence[Query], outcomes: Sequence[Outcome]) -> Figures:
         p95_ms=float(np.percentile(took, 95)),
         p99_ms=float(np.percentile(took, 99)),
     )
+
+
+def recall(query: Query, outcome: Outcome, first: int) -> float:
+    """The share of the expected slugs that are within the ``first`` ones, of those that could be."""
+    expected = set(query.expected)
+    return len(expected & set(outcome.ranked[:first])) / min(len(expected), first)
 
 
 def reciprocal_rank(query: Query, outcome: Outcome) -> float:

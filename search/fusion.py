@@ -1,6 +1,7 @@
 """What each signal says of an article, and the one small function that weighs them into a score.
 
-Weights were tuned on the development split of ``training/messages`` only (docs/adr/0005).
+Weights were tuned on the development split of ``training/messages``, and on the plain questions of topics that the model had never seen
+(docs/adr/0005).
 """
 
 from __future__ import annotations
@@ -18,19 +19,17 @@ Scores = npt.NDArray[np.float32]
 class Signals:
     """What one piece of a message says of each candidate article; arrays of shape (candidates,).
 
-    ``ask`` is the mean cosine with the nearest title and questions (``NEAREST`` of them: one lucky question is no proof), ``body`` the
-    best with the lead or a section, ``whole`` the mean with every passage of the article; all 0 without a model. ``words`` is BM25F,
-    ``coverage`` the same divided by what a perfect match would get, 0 to 1.
+    ``ask`` is the mean cosine with the nearest title and questions (``NEAREST`` of them: one lucky question is no proof), ``whole`` the
+    mean with every passage of the article; both 0 without a model. ``coverage`` is BM25F divided by what a perfect match would get,
+    0 to 1: high for the right article of a short question, low for any article of a long story, so that words count where words decide.
     """
 
     ask: Scores
-    body: Scores
     whole: Scores
-    words: Scores
     coverage: Scores
 
     def __getitem__(self, chosen: npt.NDArray[np.bool_]) -> Signals:
-        return Signals(self.ask[chosen], self.body[chosen], self.whole[chosen], self.words[chosen], self.coverage[chosen])
+        return Signals(self.ask[chosen], self.whole[chosen], self.coverage[chosen])
 
 
 # A cosine is counted from the model's background, in units of ten times this standard deviation: about a plain cosine for our model.
@@ -55,7 +54,7 @@ def join(whole: Signals, pieces: Sequence[Signals]) -> Signals:
         best = np.max([getattr(piece, name) for piece in pieces], axis=0)
         return np.asarray((1 - PIECE_SHARE) * getattr(whole, name) + PIECE_SHARE * best, dtype=np.float32)
 
-    return Signals(blend("ask"), blend("body"), blend("whole"), blend("words"), blend("coverage"))
+    return Signals(blend("ask"), blend("whole"), blend("coverage"))
 
 
 @dataclass(frozen=True)
@@ -67,25 +66,21 @@ class Weights:
     """
 
     ask: float = 1.0
-    body: float = 0.3
-    whole: float = 0.5
-    words: float = 0.2
-    coverage: float = 0.3
+    whole: float = 1.0
+    coverage: float = 1.0
     service: float = 0.02
     overdue: float = 0.01
 
 
 HYBRID = Weights()
-KEYWORDS = Weights(ask=0.0, body=0.0, whole=0.0, words=0.5, coverage=1.0)
+KEYWORDS = Weights(ask=0.0, whole=0.0)
 
 
 def fuse(signals: Signals, weights: Weights) -> Scores:
-    """Score candidates: a weighted sum, BM25F taken relative to the best candidate's so that its scale does not depend on the collection.
+    """Score candidates: a weighted sum of their signals, each on a scale that does not depend on the collection.
 
     Returns:
         Array of shape (candidates,), higher is better.
     """
-    best = float(signals.words.max(initial=0.0))
-    relative = signals.words / best if best > 0 else signals.words
-    meaning = weights.ask * signals.ask + weights.body * signals.body + weights.whole * signals.whole
-    return np.asarray(meaning + weights.words * relative + weights.coverage * signals.coverage, dtype=np.float32)
+    meaning = weights.ask * signals.ask + weights.whole * signals.whole
+    return np.asarray(meaning + weights.coverage * signals.coverage, dtype=np.float32)

@@ -58,12 +58,12 @@ class LiveEngine:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.engine = self._engine(Library.load(kb_root), progress)
-        # The first message pays for what libraries set up on first use: better this one than an agent's.
-        self.engine.match("mise en route")
 
     def _engine(self, library: Library, progress: ProgressReport | None = None, held: Index | None = None) -> SearchEngine:
         index = self.store.open(library, progress, held)
-        return SearchEngine(library, index, self._embedder, degraded=self._degraded)
+        engine = SearchEngine(library, index, self._embedder, degraded=self._degraded)
+        engine.warm_up()
+        return engine
 
     def refresh(self) -> bool:
         """Read what changed on disk and swap the engine; tell whether it was."""

@@ -63,7 +63,7 @@ class Speller:
             np.concatenate([matrix.indices[matrix.indptr[code] : matrix.indptr[code + 1]] for code in codes]), minlength=len(self._words)
         )
         # The first letter is rarely wrong, but "larret" and "denfant" lack an apostrophe.
-        plausible = (self._initials == word[0]) | (self._initials == word[1])
+        plausible = (self._initials == ord(word[0])) | (self._initials == ord(word[1]))
         dice = np.where(plausible, 2 * shared / (len(codes) + sizes), 0.0)
         best = int(np.argmax(dice))
         return self._words[best] if dice[best] >= MIN_SHARED else None
@@ -77,8 +77,8 @@ class Speller:
         return matrix, np.bincount(matrix.indices, minlength=len(self._words))
 
     @cached_property
-    def _initials(self) -> npt.NDArray[np.str_]:
-        return np.array([word[0] for word in self._words])
+    def _initials(self) -> npt.NDArray[np.uint32]:
+        return np.array([ord(word[0]) for word in self._words], dtype=np.uint32)
 
     def warm_up(self) -> None:
         """Build what the first misspelt word needs, so that no message waits for it."""

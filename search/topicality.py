@@ -34,7 +34,7 @@ def features(messages: Sequence[str]):  # type: ignore[no-untyped-def]  # scipy 
 def topicality(messages: Sequence[str]) -> npt.NDArray[np.float32]:
     """Score stripped messages: log-odds of speaking of public services, within ±``LIMIT``; shape (messages,)."""
     weights, intercept = _weights()
-    return np.clip(features(messages) @ weights + intercept, -LIMIT, LIMIT).astype(np.float32)
+    return np.asarray(np.clip(features(messages) @ weights + intercept, -LIMIT, LIMIT), dtype=np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -61,6 +61,7 @@ class FakeEmbedder:
     name: str = "fake"
     fingerprint: str = "fake-trigrams-64"
     dimensions: int = 64
+    background: tuple[float, float] = (0.0, 0.1)
     encoded: list[str] = field(default_factory=list)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from search import embedder
-from search.embedder import E5_PROMPTS, ConcatenatedEmbedder, SentenceTransformerEmbedder, Vectors, load_embedder
+from search.embedder import E5_PROMPTS, ConcatenatedEmbedder, Embedder, SentenceTransformerEmbedder, Vectors, load_embedder
 from search.errors import ModelUnavailable
 
 MakeModel = Callable[..., Path]
 VOCABULARY = ["[UNK]", "carte", "bac", "verre", "query", "passage", "demande", "fiche", ":"]
+# For a model that has something to say of any sentence.
+LETTERS = "abcdefghijklmnopqrstuvwxyzàâçèéêîôûABCDEFGHIJKLMNOPQRSTUVWXYZÀÉ'?.,"
 TEXTS = ["carte", "bac", "carte verre verre", "inconnu", "bac carte"]
 
 
@@ -22,16 +25,25 @@ TEXTS = ["carte", "bac", "carte verre verre", "inconnu", "bac carte"]
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
     """Make real models of some words, as sentence-transformers itself writes them."""
 
-    def make(name: str = "mini", *, seed: int = 0, dimensions: int = 8, prompts: dict[str, str] | None = None) -> Path:
+    def make(
+        name: str = "mini",
+        *,
+        seed: int = 0,
+        dimensions: int = 8,
+        prompts: dict[str, str] | None = None,
+        by_letter: bool = False,
+        shift: float = 0,
+    ) -> Path:
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-        from tokenizers import Tokenizer
+        from tokenizers import Regex, Tokenizer
         from tokenizers.models import WordLevel
-        from tokenizers.pre_tokenizers import Whitespace
+        from tokenizers.pre_tokenizers import Split, Whitespace
 
-        tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(VOCABULARY)}, unk_token="[UNK]"))
-        tokenizer.pre_tokenizer = Whitespace()
-        weights = np.random.default_rng(seed).normal(size=(len(VOCABULARY), dimensions)).astype(np.float32)
+        words = ["[UNK]", *LETTERS] if by_letter else VOCABULARY
+        tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = Split(Regex(r"\S"), "isolated") if by_letter else Whitespace()
+        weights = np.random.default_rng(seed).normal(shift, size=(len(words), dimensions)).astype(np.float32)
         folder = tmp_path_factory.mktemp("models") / name
         module = StaticEmbedding(tokenizer, embedding_weights=weights)
         SentenceTransformer(modules=[module], device="cpu", prompts=prompts).save(str(folder))
@@ -73,6 +85,54 @@ def test_progress_adds_up_to_the_number_of_texts(mini: Path) -> None:
     SentenceTransformerEmbedder(str(mini)).encode_passages(TEXTS * 40, done.append)
     assert sum(done) == 200
     assert len(done) > 1
+
+
+# ---- where nothing is in common ----
+STRANGERS = ["Les moutons broutent", "Cinq trompettes jouaient faux", "Un volcan", "Dormir tard", "Une chaussette verte", "Boxe thaïe"]
+
+
+def strangers(model: Embedder) -> npt.NDArray[np.float32]:
+    """Cosines of sentences on different subjects."""
+    cosines = model.encode_queries(STRANGERS) @ model.encode_passages(STRANGERS).T
+    return cosines[~np.eye(len(STRANGERS), dtype=np.bool_)]
+
+
+def test_the_background_is_where_the_cosines_of_strangers_lie(real_embedder: SentenceTransformerEmbedder) -> None:
+    mean, deviation = real_embedder.background
+    assert 0 < deviation < 0.3
+    found = strangers(real_embedder)
+    assert abs(found.mean() - mean) < deviation, "sentences that nobody measured fall there as well"
+    same = real_embedder.encode_queries(["Demander un passeport"]) @ real_embedder.encode_passages(["Obtenir un passeport"]).T
+    assert same.item() > mean + 5 * deviation
+
+
+def test_a_model_whose_vectors_all_lean_to_one_side_has_a_high_background(make_model: MakeModel) -> None:
+    plain, leaning = (
+        SentenceTransformerEmbedder(str(make_model("lettres", by_letter=True, dimensions=64, shift=shift))) for shift in (0, 1.5)
+    )
+    assert leaning.background[0] > plain.background[0]
+    assert 0 < leaning.background[1] < plain.background[1]
+    assert -1 <= plain.background[0] <= leaning.background[0] <= 1
+
+
+def test_the_background_is_the_same_each_time(mini: Path) -> None:
+    assert SentenceTransformerEmbedder(str(mini)).background == SentenceTransformerEmbedder(str(mini)).background
+
+
+def test_the_background_is_measured_with_the_prompts(mini: Path) -> None:
+    one_for_all = SentenceTransformerEmbedder(str(mini), query_prompt="carte " * 50, passage_prompt="carte " * 50)
+    assert one_for_all.background[0] > 0.99
+    apart = SentenceTransformerEmbedder(str(mini), query_prompt="carte " * 50, passage_prompt="bac " * 50)
+    assert apart.background[0] < one_for_all.background[0] - 0.1
+
+
+def test_the_background_of_two_models_is_that_of_their_mean(make_model: MakeModel) -> None:
+    folders = [make_model("une", by_letter=True, dimensions=32), make_model("autre", by_letter=True, dimensions=64, seed=1, shift=1.5)]
+    parts = [SentenceTransformerEmbedder(str(folder)) for folder in folders]
+    mean, deviation = load_embedder("+".join(map(str, folders))).background
+    means, deviations = zip(*(part.background for part in parts), strict=True)
+    assert mean == pytest.approx(np.mean(means), abs=1e-4)
+    assert abs(deviations[0] - deviations[1]) / 2 - 1e-4 <= deviation <= np.mean(deviations) + 1e-4, "cosines even one another out"
 
 
 # ---- prompts ----

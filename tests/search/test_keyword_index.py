@@ -213,6 +213,42 @@ def test_a_suggestion_finds_something(index: KeywordIndex) -> None:
     assert index.search(suggestion).total > hits.total
 
 
+# ---- words ----
+def test_the_words_are_those_that_people_read_first_as_they_are_written(index: KeywordIndex) -> None:
+    words = index.words()
+    assert len(words) == len(set(words))
+    assert {"passeport", "biométrique", "encombrants", "ramassée", "cantine", "identité", "titre"} <= set(words), (
+        "titles, questions and tags"
+    )
+    assert "justificatif" in words, "and leads"
+    assert not {"timbre", "fiscal"} & set(words), "but not what a section says further down"
+    assert not {"carte nationale d'identité", "ordures", "biometrique", "passeports", "comment", "la"} & set(words)
+
+
+def test_words_keep_their_accents_however_they_are_typed(tmp_path: Path) -> None:
+    KeywordIndex.write(tmp_path, [], [document("un", unicodedata.normalize("NFD", "DÉCHÈTERIE œuvre")), document("vide", "")])
+    index = KeywordIndex(tmp_path)
+    assert sorted(index.words()) == ["déchèterie", "œuvre"]
+    index.close()
+
+
+def test_the_words_of_a_changed_article_are_its_new_ones(tmp_path: Path) -> None:
+    KeywordIndex.write(tmp_path, [], [document("un", "Passeport"), document("deux", "Cantine scolaire"), document("trois", "Verre")])
+    KeywordIndex.write(tmp_path, ["deux", "trois"], [document("deux", "Restauration scolaire")])
+    changed = KeywordIndex(tmp_path)
+    assert {"passeport", "restauration", "scolaire"} <= set(changed.words())
+    changed.close()
+
+
+@pytest.mark.xfail(strict=True, reason="Whoosh lists the words of deleted articles until it merges their segment")
+def test_the_words_of_a_deleted_article_are_gone(tmp_path: Path) -> None:
+    KeywordIndex.write(tmp_path, [], [document("un", "Passeport"), document("deux", "Cantine")])
+    KeywordIndex.write(tmp_path, ["deux"], [])
+    changed = KeywordIndex(tmp_path)
+    assert changed.words() == ["passeport"]
+    changed.close()
+
+
 # ---- highlights ----
 def test_highlights_are_the_words_of_the_text_unescaped(index: KeywordIndex) -> None:
     hits = index.search("passeports")
@@ -286,6 +322,7 @@ def test_an_empty_index_answers(tmp_path: Path) -> None:
     assert empty.search("passeport").total == 0
     assert empty.search("*").slugs == ()
     assert empty.suggest("paseport") is None
+    assert empty.words() == []
     assert empty.score_terms(["passeport"], limit=5) == []
     empty.close()
 

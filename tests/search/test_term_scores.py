@@ -89,6 +89,7 @@ def test_edits_give_what_a_build_from_scratch_gives(versions: list[dict[int, Key
         terms = text.terms(query)
         np.testing.assert_array_equal(edited.scores(terms), scratch.scores(terms))
         assert edited.ceiling(terms) == pytest.approx(scratch.ceiling(terms), rel=1e-6)
+        assert edited.known_share(terms) == scratch.known_share(terms)
         for number in state:
             assert edited.contributions(terms, number) == scratch.contributions(terms, number)
 
@@ -142,3 +143,30 @@ def test_nothing_to_score_scores_nothing(documents: dict[int, KeywordFields]) ->
     assert found.scores(text.terms("passeport")).tolist() == [0.0] * len(documents)
     assert found.ceiling(text.terms("passeport")) == 0
     assert found.contributions(text.terms("passeport"), 0) == {}
+    assert found.known_share(text.terms("passeport")) == 0
+
+
+@pytest.mark.parametrize(
+    ("message", "share"),
+    [
+        ("passeport carte", 1),
+        ("Nos PASSEPORTS, s'il vous plaît", 1 / 2),  # "plaît" says something, and no article says it
+        ("passeport zorglub", 1 / 2),
+        ("zorglub passeport zorglub zorglub", 1 / 2),
+        ("photo timbre voyage verre guichet zorglub", 5 / 6),  # whatever the field
+        ("zorglub", 0),
+        ("le de la", 0),
+        ("", 0),
+    ],
+)
+def test_the_known_share_counts_each_word_that_some_article_holds(message: str, share: float) -> None:
+    found = scorer(
+        {0: KeywordFields("passeport", "photo", "voyage", "timbre", "guichet", ""), 1: KeywordFields("carte", "", "", "", "", "verre")}
+    )
+    assert found.known_share(text.terms(message)) == pytest.approx(share)
+
+
+def test_a_word_is_unknown_again_when_its_last_article_goes() -> None:
+    documents = {0: KeywordFields("passeport photo", "", "", "", "", ""), 1: KeywordFields("carte photo", "", "", "", "", "")}
+    postings = Postings.empty().updated((), documents).updated([0], {})
+    assert TermScores(postings, 2, 1).known_share(text.terms("passeport photo")) == 1 / 2
