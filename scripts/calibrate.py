@@ -3,7 +3,7 @@
 Every message gives its first ``CANDIDATES`` articles; the target is whether an article is one that the message expects. Off-topic
 messages weigh ``OFF_TOPIC_WEIGHT`` times more while the direction is sought: an answer to a joke is worse than a wrong suggestion that an
 agent sees through. The probability is then set right on the messages as they are. Collections that are smaller and poorer than the
-sample (no questions, a third of the articles) are part of it, so that the coefficients do not lean on its riches.
+sample (no questions, a third of the articles, a dozen of them) are part of it, so that the coefficients do not lean on its riches.
 
 The refusal threshold is the one that refuses the most off-topic messages while ``MAX_FALSE_REFUSALS`` of the real ones at most are
 refused.
@@ -41,6 +41,8 @@ MAX_FALSE_REFUSALS = 0.045
 # "Sûre" promises an agent that this share of such answers is right.
 SURE_PRECISION = 0.85
 SEED = 7
+# How many articles a town may begin with.
+BEGINNING = 12
 LEVELS = (0.03, 0.05, 0.08, 0.1, 0.12, 0.15, 0.2)
 
 Floats = npt.NDArray[np.float64]
@@ -90,10 +92,9 @@ def samples(embedder: Embedder, mode: Mode, splits: Sequence[Split]) -> Iterator
     yield sample_of(bare, embedder, mode, asked)
     slugs = sorted(bare.articles)
     random.Random(SEED).shuffle(slugs)  # noqa: S311  # a shuffle, not a secret
-    for part in range(3):
-        kept = set(slugs[part::3])
-        third = dataclasses.replace(bare, articles={slug: bare.articles[slug] for slug in bare.articles if slug in kept})
-        yield sample_of(third, embedder, mode, [one for one in asked if one.kind == "off-topic" or kept & set(one.topics)])
+    for kept in (*(slugs[part::3] for part in range(3)), slugs[:BEGINNING], slugs[-BEGINNING:]):
+        part = dataclasses.replace(bare, articles={slug: bare.articles[slug] for slug in bare.articles if slug in set(kept)})
+        yield sample_of(part, embedder, mode, [one for one in asked if one.kind == "off-topic" or set(kept) & set(one.topics)])
 
 
 def without_questions(library: Library) -> Library:

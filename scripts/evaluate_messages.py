@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder = load_settings().var_dir / "evaluate"
         library = Library.load(SAMPLE_KB)
         chosen = [system for system in SYSTEMS if options.systems is None or system.name in options.systems]
-        sets = dict(sets_of(messages(options.split)))
+        sets = {name: found for name, found in sets_of(messages(options.split)) if found}
         lines: list[Line] = []
         for system in tqdm(chosen, unit="system", file=sys.stderr):
             lines += measured(system, search_of(system, library, folder), sets)
@@ -127,14 +127,16 @@ def sets_of(written: Sequence[Message]) -> Iterator[tuple[str, list[Message]]]:
 
 
 def measured(system: System, search: Search, sets: dict[str, list[Message]]) -> Iterator[Line]:
-    """Send every set through a search."""
+    """Send every message through a search once, and compute the figures of each set."""
+    found: dict[str, Outcome] = {}
     for name, chosen in sets.items():
-        if chosen:
-            queries = [Query(id=str(number), message=one.text, expected=one.topics) for number, one in enumerate(chosen)]
-            outcomes = search(queries)
-            needs = [one.need for one in chosen]
-            margins = [margin(queries, outcomes, needs, first) for first in (1, 3)]
-            yield Line(name, system.name, figures(queries, outcomes), *margins)
+        queries = [Query(id=str(number), message=one.text, expected=one.topics) for number, one in enumerate(chosen)]
+        new = [query for query in queries if query.message not in found]
+        found |= {query.message: outcome for query, outcome in zip(new, search(new), strict=True)}
+        outcomes = [found[query.message] for query in queries]
+        needs = [one.need for one in chosen]
+        margins = [margin(queries, outcomes, needs, first) for first in (1, 3)]
+        yield Line(name, system.name, figures(queries, outcomes), *margins)
 
 
 def margin(queries: Sequence[Query], outcomes: Sequence[Outcome], needs: Sequence[str], first: int) -> float:

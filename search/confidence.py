@@ -54,10 +54,19 @@ class Calibration:
 
 # Fitted with the model bible-fr.
 HYBRID = Calibration(
-    intercept=-9.0, ask=1.0, whole=4.0, coverage=0.5, margin=2.5, civic=0.3, known=4.5, length=0.1, answered_from=0.1, sure_from=0.64
+    intercept=-9.69,
+    ask=1.74,
+    whole=5.16,
+    coverage=0.0,
+    margin=1.98,
+    civic=0.32,
+    known=4.68,
+    length=0.15,
+    answered_from=0.106,
+    sure_from=0.62,
 )
 KEYWORDS = Calibration(
-    intercept=-8.1, ask=0.0, whole=0.0, coverage=2.4, margin=1.5, civic=0.3, known=4.1, length=0.3, answered_from=0.07, sure_from=0.5
+    intercept=-7.99, ask=0.0, whole=0.0, coverage=2.25, margin=2.63, civic=0.31, known=4.16, length=0.25, answered_from=0.068, sure_from=0.5
 )
 
 

@@ -95,6 +95,19 @@ class MatchResult:
 
 
 @dataclass(frozen=True)
+class _Nearest:
+    """The passage of each candidate that is nearest to each text: its cosine and its place in the article, of shape (texts, candidates)."""
+
+    cosines: Scores
+    places: npt.NDArray[np.int64]
+
+    def passage(self, texts: Sequence[int], candidate: int) -> int:
+        """The place of the passage that is nearest to any of some texts."""
+        nearest = max(texts, key=lambda number: self.cosines[number, candidate])
+        return int(self.places[nearest, candidate])
+
+
+@dataclass(frozen=True)
 class _Ranking:
     """The candidates of one text, scored: parallel arrays over the candidates, answers and advice alike."""
 
@@ -193,14 +206,15 @@ class SearchEngine:
         encoding = time.perf_counter()
         vectors = self._encode(understood)
         encode_ms = (time.perf_counter() - encoding) * 1000
-        documents, signals = self._signals(understood, vectors)
+        terms = [text.terms(one) for one in understood]
+        documents, signals, nearest = self._signals(terms, vectors)
         if not documents:
             return self._result((), (RequestMatches(stripped, False, ()),), None, started, encode_ms)
         priors = self._priors(documents, service)
-        signs = self._signs(understood)
+        signs = self._signs(understood, terms)
         rankings = [self._rank(*of_text, priors, documents) for of_text in zip(texts, signals, signs, strict=True)]
-        requests = tuple(self._request(group, rankings, priors, documents, vectors, repairs, limit) for group in self._groups(rankings))
-        advice = self._advice(rankings[0], documents, vectors, repairs, answered=any(request.answered for request in requests))
+        requests = tuple(self._request(group, rankings, priors, documents, nearest, repairs, limit) for group in self._groups(rankings))
+        advice = self._advice(rankings[0], documents, nearest, repairs, answered=any(request.answered for request in requests))
         return self._result(_interleaved(requests, limit), requests, advice, started, encode_ms)
 
     def search(
@@ -233,28 +247,31 @@ class SearchEngine:
     def _encode(self, texts: Sequence[str]) -> Vectors | None:
         return self._embedder.encode_queries(texts) if self._embedder else None
 
-    def _signals(self, texts: Sequence[str], vectors: Vectors | None) -> tuple[list[int], list[Signals]]:
-        """Find the candidates of all texts together, and what each text's signals say of each of them."""
-        terms = [text.terms(one) for one in texts]
+    def _signals(self, terms: Sequence[Sequence[str]], vectors: Vectors | None) -> tuple[list[int], list[Signals], _Nearest | None]:
+        """Find the candidates of all texts together, what each text's signals say of each of them, and their nearest passages.
+
+        Args:
+            terms: the terms of each text.
+            vectors: the vector of each text, or ``None`` without a model.
+        """
         words = [self.index.terms.scores(one) for one in terms]
         documents = self._candidates(words, vectors)
         if not documents:
-            return [], []
-        ask, whole = self._cosines(documents, vectors, len(texts))
+            return [], [], None
+        ask, whole, nearest = self._cosines(documents, vectors, len(terms))
         signals = []
-        for number in range(len(texts)):
+        for number in range(len(terms)):
             ceiling = self.index.terms.ceiling(terms[number])
             scored = words[number][documents]
             coverage = np.minimum(scored / ceiling, 1.0).astype(np.float32) if ceiling else np.zeros_like(scored)
             signals.append(Signals(ask[number], whole[number], coverage))
-        return documents, signals
+        return documents, signals, nearest
 
-    def _signs(self, texts: Sequence[str]) -> list[MessageSigns]:
-        found = []
-        for one, civic in zip(texts, topicality(texts), strict=True):
-            terms = text.terms(one)
-            found.append(MessageSigns(float(civic), self.index.terms.known_share(terms), math.log1p(len(set(terms)))))
-        return found
+    def _signs(self, texts: Sequence[str], terms: Sequence[Sequence[str]]) -> list[MessageSigns]:
+        return [
+            MessageSigns(float(civic), self.index.terms.known_share(of_text), math.log1p(len(set(of_text))))
+            for civic, of_text in zip(topicality(texts), terms, strict=True)
+        ]
 
     def _rank(self, asked: str, signals: Signals, signs: MessageSigns, priors: Scores, documents: Sequence[int]) -> _Ranking:
         scores = fusion.fuse(signals, self._weights) + priors
@@ -280,11 +297,11 @@ class SearchEngine:
         # By slug: numbers depend on the edits that led here, and decide which of two equal articles comes first.
         return sorted(found, key=self.index.slugs.__getitem__)
 
-    def _cosines(self, documents: Sequence[int], vectors: Vectors | None, count: int) -> tuple[Scores, Scores]:
-        """Exact cosines of each text with each candidate: ``ask`` and ``whole`` of shape (texts, candidates)."""
+    def _cosines(self, documents: Sequence[int], vectors: Vectors | None, count: int) -> tuple[Scores, Scores, _Nearest | None]:
+        """Exact cosines of each text with each candidate: ``ask`` and ``whole`` of shape (texts, candidates), and the nearest passages."""
         if vectors is None or self.index.vectors is None:
             none = np.zeros((count, len(documents)), dtype=np.float32)
-            return none, none
+            return none, none, None
         spans = [self.index.rows_of(document) for document in documents]
         sizes = np.array([len(span) for span in spans])
         rows = np.concatenate(spans)
@@ -298,7 +315,8 @@ class SearchEngine:
         nearest = -np.partition(-asks, min(fusion.NEAREST, asks.shape[2]) - 1, axis=2)[:, :, : fusion.NEAREST]
         ask = nearest.sum(axis=2, where=nearest > _ABSENT) / np.maximum((nearest > _ABSENT).sum(axis=2), 1)
         whole = cosines.sum(axis=2, where=filled) / sizes
-        return ask, whole
+        position = cosines.argmax(axis=2)
+        return ask, whole, _Nearest(np.take_along_axis(cosines, position[:, :, None], axis=2)[:, :, 0], position)
 
     def _relative(self, cosines: Scores) -> Scores:
         """Count cosines from where nothing is in common, in the same unit whatever the model: weights then fit them all."""
@@ -345,7 +363,7 @@ class SearchEngine:
         rankings: Sequence[_Ranking],
         priors: Scores,
         documents: Sequence[int],
-        vectors: Vectors | None,
+        nearest: _Nearest | None,
         repairs: Mapping[str, str],
         limit: int,
     ) -> RequestMatches:
@@ -358,50 +376,47 @@ class SearchEngine:
             others = [rankings[number].signals for number in group if number != 0]
             ranking = self._rank(asked, fusion.join(rankings[leader].signals, others), rankings[leader].signs, priors, documents)
         words = _words_by_stem(asked, repairs)
-        queries = vectors[list(group)] if vectors is not None else None
         matches: list[Match] = []
         ceiling = 1.0
         for position in ranking.order[:limit]:
             # The list is ordered by score; a confidence never rises down the list.
             ceiling = min(ceiling, float(ranking.confidences[position]))
-            matches.append(self._match(ranking, position, ceiling, documents[position], queries, words))
+            passage = nearest.passage(group, position) if nearest else None
+            matches.append(self._match(ranking, position, ceiling, documents[position], passage, words))
         return RequestMatches(asked, bool(matches) and matches[0].level != "none", tuple(matches))
 
     def _advice(
-        self, ranking: _Ranking, documents: Sequence[int], vectors: Vectors | None, repairs: Mapping[str, str], *, answered: bool
+        self, ranking: _Ranking, documents: Sequence[int], nearest: _Nearest | None, repairs: Mapping[str, str], *, answered: bool
     ) -> Match | None:
         """The advice article for such a message: when nothing answers it, or when it is nearer than any answer."""
         positions = np.flatnonzero(ranking.is_advice)
         if not positions.size:
             return None
         best = int(positions[np.argmax(ranking.scores[positions])])
-        nearest = not ranking.order or ranking.scores[best] > ranking.scores[ranking.order[0]]
+        leads = not ranking.order or ranking.scores[best] > ranking.scores[ranking.order[0]]
         value = float(ranking.confidences[best])
-        if answered and not nearest:
+        if answered and not leads:
             return None
-        queries = vectors[:1] if vectors is not None else None
-        return self._match(ranking, best, value, documents[best], queries, _words_by_stem(ranking.text, repairs))
+        return self._match(
+            ranking, best, value, documents[best], nearest.passage((0,), best) if nearest else None, _words_by_stem(ranking.text, repairs)
+        )
 
-    def _match(
-        self, ranking: _Ranking, position: int, value: float, document: int, queries: Vectors | None, words: dict[str, str]
-    ) -> Match:
+    def _match(self, ranking: _Ranking, position: int, value: float, document: int, passage: int | None, words: dict[str, str]) -> Match:
         return Match(
             slug=self.index.slugs[document],
             score=float(ranking.scores[position]),
             confidence=round(value, 4),
             level=confidence.level(value, self.calibration),
-            matched_on=self._matched_on(document, queries),
+            matched_on=self._matched_on(document, passage),
             words=self._matched_words(document, words),
             features=tuple(float(feature) for feature in ranking.features[position]),
         )
 
-    def _matched_on(self, document: int, queries: Vectors | None) -> str:
+    def _matched_on(self, document: int, passage: int | None) -> str:
         article = self._article(document)
-        if queries is None or self.index.vectors is None:
+        if passage is None:
             return article.title
-        rows = self.index.rows_of(document)
-        nearest = rows[int(np.argmax(self.index.vectors.similarities(queries, rows).max(axis=0)))]
-        return self._passage_text(article.slug, int(self.index.row_passages[nearest]))
+        return self._passage_text(article.slug, int(self.index.row_passages[self.index.rows_of(document)[passage]]))
 
     def _passage_text_of(self, slug: str, position: int) -> str:
         found = passages(self.library.articles[slug])

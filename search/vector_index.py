@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,16 @@ class VectorIndex:
 
     def similarities(self, queries: Vectors, rows: Rows) -> Vectors:
         """Exact cosines: array of shape (len(queries), len(rows))."""
-        return np.asarray(queries @ self.vectors[rows].astype(np.float32).T, dtype=np.float32)
+        chosen = self.vectors[rows].astype(np.float32) if self._single is None else self._single[rows]
+        return np.asarray(queries @ chosen.T, dtype=np.float32)
+
+    @cached_property
+    def _single(self) -> Vectors | None:
+        """The vectors in single precision where FAISS holds them so, not copied: turning halves into them takes longer than a search."""
+        if not isinstance(self.index, faiss.IndexFlat) or not self.index.ntotal:
+            return None
+        flat = faiss.rev_swig_ptr(self.index.get_xb(), self.index.ntotal * self.index.d)
+        return np.asarray(flat.reshape(self.index.ntotal, self.index.d), dtype=np.float32)
 
     def save(self, folder: Path) -> None:
         """Write ``vectors.npy`` and ``vectors.faiss`` into a folder.

@@ -11,10 +11,11 @@ from hypothesis import settings
 
 from kb.article import Article
 from kb.library import Library
-from search.embedder import Embedder
+from search.embedder import Embedder, SentenceTransformerEmbedder
 from search.engine import SearchEngine
 from search.index_store import Index, IndexStore
 from tests.conftest import FakeEmbedder, MakeKb
+from webapp.settings import SAMPLE_KB
 
 # A busy machine is no failure; what must be quick has a test of its own.
 settings.register_profile("unhurried", settings(), deadline=None)
@@ -123,3 +124,12 @@ def build_engine(tmp_path: Path) -> Iterator[BuildEngine]:
     yield make
     for index in opened:
         index.keywords.close()
+
+
+@pytest.fixture(scope="session")
+def sample_engine(real_embedder: SentenceTransformerEmbedder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
+    """The sample content with the real model: what is promised of them together."""
+    library = Library.load(SAMPLE_KB)
+    index = IndexStore(tmp_path_factory.mktemp("sample"), real_embedder).open(library)
+    yield SearchEngine(library, index, real_embedder)
+    index.keywords.close()

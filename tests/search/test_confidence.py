@@ -17,23 +17,22 @@ from tests.search.test_fusion import BY_MEANING, NAMES, raised, signals, signals
 
 CALIBRATIONS = pytest.mark.parametrize("calibration", [confidence.HYBRID, confidence.KEYWORDS])
 COEFFICIENTS = [field.name for field in dataclasses.fields(Calibration) if field.name not in {"intercept", "answered_from", "sure_from"}]
-RIVALS = st.one_of(st.none(), st.floats(-1, 3))
 SIGNS = st.builds(MessageSigns, civic=st.floats(-LIMIT, LIMIT), known=st.floats(0, 1), length=st.floats(0, 7))
 # A message of seven words that may be about anything, and one that is plainly for a town hall.
 ANYTHING = MessageSigns(civic=0.0, known=0.5, length=2.0)
 PLAIN_REQUEST = MessageSigns(civic=2.0, known=1.0, length=2.0)
 
 
-def confidences(given_: Signals, calibration: Calibration, rival: float | None = None, signs: MessageSigns = ANYTHING) -> fusion.Scores:
+def confidences(given_: Signals, calibration: Calibration, signs: MessageSigns = ANYTHING) -> fusion.Scores:
     scores = fusion.fuse(given_, fusion.HYBRID if calibration is confidence.HYBRID else fusion.KEYWORDS)
-    return confidence.confidences(confidence.features(given_, scores, rival, signs), calibration)
+    return confidence.confidences(confidence.features(given_, scores, signs), calibration)
 
 
 @CALIBRATIONS
 @settings(max_examples=50)
-@given(given_=signals(), rival=RIVALS, signs=SIGNS)
-def test_a_confidence_is_a_probability(calibration: Calibration, given_: Signals, rival: float | None, signs: MessageSigns) -> None:
-    found = confidences(given_, calibration, rival, signs)
+@given(given_=signals(), signs=SIGNS)
+def test_a_confidence_is_a_probability(calibration: Calibration, given_: Signals, signs: MessageSigns) -> None:
+    found = confidences(given_, calibration, signs)
     assert found.shape == given_.ask.shape
     assert (found >= 0).all()
     assert (found <= 1).all()
@@ -47,8 +46,8 @@ def test_more_of_a_signal_of_the_best_answer_never_lowers_its_confidence(calibra
     weights = fusion.HYBRID if calibration is confidence.HYBRID else fusion.KEYWORDS
     best = int(np.argmax(fusion.fuse(before, weights)))
     after = raised(before, data.draw(st.sampled_from(NAMES)), best, data.draw(st.floats(0, 1)))
-    rival, signs = data.draw(RIVALS), data.draw(SIGNS)
-    assert confidences(after, calibration, rival, signs)[best] >= confidences(before, calibration, rival, signs)[best] - 1e-5
+    signs = data.draw(SIGNS)
+    assert confidences(after, calibration, signs)[best] >= confidences(before, calibration, signs)[best] - 1e-5
 
 
 @CALIBRATIONS
@@ -58,25 +57,12 @@ def test_a_message_that_speaks_less_of_public_services_is_never_answered_more_su
     given_, signs = data.draw(signals()), data.draw(SIGNS)
     for name, most in (("civic", LIMIT), ("known", 1.0), ("length", 7.0)):
         more = dataclasses.replace(signs, **{name: data.draw(st.floats(getattr(signs, name), most))})
-        assert (confidences(given_, calibration, None, more) >= confidences(given_, calibration, None, signs) - 1e-6).all(), name
-
-
-@CALIBRATIONS
-@settings(max_examples=50)
-@given(data=st.data())
-def test_a_nearer_advice_article_never_raises_a_confidence(calibration: Calibration, data: st.DataObject) -> None:
-    given_ = data.draw(signals())
-    near, nearer = sorted((data.draw(st.floats(-1, 3)), data.draw(st.floats(-1, 3))))
-    signs = data.draw(SIGNS)
-    none, some, more = (confidences(given_, calibration, rival, signs) for rival in (None, near, nearer))
-    assert (more <= some + 1e-6).all()
-    assert (some <= none + 1e-6).all()
+        assert (confidences(given_, calibration, more) >= confidences(given_, calibration, signs) - 1e-6).all(), name
 
 
 @CALIBRATIONS
 def test_the_calibration_has_the_signs_that_its_signals_mean(calibration: Calibration) -> None:
-    assert all(getattr(calibration, name) >= 0 for name in COEFFICIENTS if name != "rival")
-    assert calibration.rival <= 0
+    assert all(getattr(calibration, name) >= 0 for name in COEFFICIENTS)
     assert 0 < calibration.answered_from < calibration.sure_from < 1
 
 
@@ -99,7 +85,7 @@ def test_everything_in_common_is_a_sure_answer(calibration: Calibration) -> None
 def test_the_margin_is_the_lead_over_the_best_other(given_: Signals) -> None:
     scores = fusion.fuse(given_, fusion.HYBRID)
     only_margin = dataclasses.replace(confidence.HYBRID, intercept=0, **dict.fromkeys(COEFFICIENTS, 0) | {"margin": 1})
-    found = confidence.confidences(confidence.features(given_, scores, None, ANYTHING), only_margin).astype(float)
+    found = confidence.confidences(confidence.features(given_, scores, ANYTHING), only_margin).astype(float)
     margin = np.log(found / (1 - found))
     expected = [scores[number] - max(scores[other] for other in range(4) if other != number) for number in range(4)]
     np.testing.assert_allclose(margin, expected, atol=1e-4)
@@ -111,13 +97,13 @@ def test_the_margin_is_the_lead_over_the_best_other(given_: Signals) -> None:
 def test_what_the_text_says_of_itself_counts_the_same_for_every_candidate(name: str, given_: Signals, signs: MessageSigns) -> None:
     only = dataclasses.replace(confidence.HYBRID, intercept=0, **dict.fromkeys(COEFFICIENTS, 0) | {name: 1})
     scores = fusion.fuse(given_, fusion.HYBRID)
-    found = confidence.confidences(confidence.features(given_, scores, None, signs), only).astype(float)
+    found = confidence.confidences(confidence.features(given_, scores, signs), only).astype(float)
     np.testing.assert_allclose(np.log(found / (1 - found)), getattr(signs, name), atol=1e-3)
 
 
 def test_a_lone_candidate_and_no_candidate_are_read_as_well() -> None:
-    assert confidence.features(signals_of(1), np.ones(1, dtype=np.float32), None, ANYTHING).shape == (1, confidence.FEATURES)
-    none = confidence.features(signals_of(0), np.empty(0, dtype=np.float32), None, ANYTHING)
+    assert confidence.features(signals_of(1), np.ones(1, dtype=np.float32), ANYTHING).shape == (1, confidence.FEATURES)
+    none = confidence.features(signals_of(0), np.empty(0, dtype=np.float32), ANYTHING)
     assert confidence.confidences(none, confidence.HYBRID).shape == (0,)
 
 

@@ -7,22 +7,17 @@ import random
 import re
 import string
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kb.library import Library
 from search import spelling, text
-from search.embedder import SentenceTransformerEmbedder
 from search.engine import SearchEngine
-from search.index_store import IndexStore
 from search.spelling import MIN_LETTERS, Speller, apply, french_words
 from tests.conftest import MakeKb
 from tests.search.conftest import TOWN, BuildEngine, article_text, assert_linear
-from webapp.settings import SAMPLE_KB
 
 COLLECTION = """Déchèterie recensement arrêté arrêt enfant passeport encombrants cantine poubelle cimetière stationnement biométrique
 concession concessions aiguillage blanche maire bac œuvre 1901 vélo""".split()  # noqa: SIM905
@@ -220,7 +215,7 @@ def _held(mark: str) -> list[str]:
 
 def _inside(container: object) -> list[object]:
     # The collector does not go through keys that are strings.
-    return [*dict.keys(container), *dict.values(container)] if isinstance(container, dict) else gc.get_referents(container)
+    return [*dict.keys(container), *dict.values(container)] if issubclass(type(container), dict) else gc.get_referents(container)
 
 
 # ---- in the engine ----
@@ -273,15 +268,6 @@ def test_a_word_that_only_a_section_holds_is_not_repaired_away(make_kb: MakeKb, 
     assert engine.match("la zorglubinette").matches[0].slug == "jeux"
 
 
-@pytest.fixture(scope="module")
-def sample_engine(real_embedder: SentenceTransformerEmbedder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
-    """The sample content with the real model."""
-    library = Library.load(SAMPLE_KB)
-    index = IndexStore(tmp_path_factory.mktemp("sample"), real_embedder).open(library)
-    yield SearchEngine(library, index, real_embedder)
-    index.keywords.close()
-
-
 @pytest.mark.parametrize(
     ("clean", "disturbed", "slug"),
     [
@@ -302,7 +288,30 @@ def test_a_disturbed_message_is_answered_like_the_clean_one(sample_engine: Searc
         assert result.answered
 
 
-def test_a_message_without_mistakes_is_read_as_it_is(sample_engine: SearchEngine) -> None:
+# Written for this test: nothing in them is misspelt.
+WELL_WRITTEN = """Les marronniers de la placette perdent leurs feuilles et bouchent le caniveau.
+Ma tante trébuche chaque matin sur une racine qui soulève les dalles.
+Un camion-citerne a écrasé la barrière et renversé les jardinières fleuries.
+Nous aimerions planter des framboisiers et des groseilliers dans le potager partagé.
+Le caissier de la piscine refuse ma gourde et mes tongs, est-ce normal ?
+Les vendangeurs arrivent la semaine prochaine, où logeront leurs caravanes ?
+Mon beau-frère répare des mobylettes sous ma fenêtre et la fumée nous étouffe.
+La fontaine gargouille, sa vasque fuit et les moineaux n'y boivent plus.
+Je suis heureuse d'avoir trouvé une baguette et des oranges au marché nocturne.
+Les pêcheurs laissent leurs hameçons, un héron s'est blessé hier soir.
+Pourriez-vous rallonger la rampe pour que les poussettes jumelles passent ?
+La fanfare répète trop tard, mes jumeaux sanglotent et ne dorment pas.""".splitlines()
+
+
+@pytest.mark.xfail(
+    strict=True, reason="French words that the list does not hold are repaired: « heureuse » to « heure », « baguette » to « bague »"
+)
+def test_a_well_written_message_holds_nothing_to_repair(sample_engine: SearchEngine) -> None:
+    speller = Speller(sample_engine.index.keywords.words())
+    assert {message: repairs for message in WELL_WRITTEN if (repairs := speller.repairs(message))} == {}
+
+
+def test_the_questions_of_the_articles_are_read_as_they_are(sample_engine: SearchEngine) -> None:
     as_written = SearchEngine(sample_engine.library, sample_engine.index, sample_engine._embedder, repairs_words=False)
     questions = [article.meta.questions[0] for article in sample_engine.library.articles.values() if article.meta.questions]
     assert len(questions) > 100
