@@ -9,8 +9,8 @@
    questions behind them, handfuls of words of one lexical field and what they are about, headings and their passages, sentences and
    those that follow; part of the queries are disturbed (typos, SMS spelling) so that the model has met them.
 
-Only the train split of ``training/messages`` is used. The result is loaded by ``SentenceTransformer(path)``. The words that were met go
-to ``search/french_words.txt``: the speller leaves them alone.
+Only the train split of ``training/messages`` is used. The result is loaded by ``SentenceTransformer(path)``. The words of the
+well-written texts go to ``search/french_words.txt``: the speller leaves them alone.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ OUT = OWN_MODELS / DEFAULT_MODEL
 
 UNKNOWN, UNKNOWN_ID = "[UNK]", 1
 OFF_TOPIC_ADVICE = "conseil-demande-incongrue"
+# Styles without mistakes: their words are French.
+WELL_WRITTEN = frozenset({"mail", "situation", "senior"})
 # The share of handfuls of words that are paired with what they are about, the others with one another.
 LEXICON_ABOUT = 0.7
 
@@ -124,7 +126,7 @@ def train(recipe: Recipe, corpus: Path, out: Path, words: Path | None = None, un
         recipe: the choices of the training.
         corpus: gzipped JSON lines of pairs.
         out: the folder of the model.
-        words: where the words that were met go, one a line; nowhere by default.
+        words: where the words of the well-written texts go, one a line; nowhere by default.
         unseen: slugs of topics that nothing is learnt of, neither message nor article nor lexical field.
     """
     random.seed(recipe.seed)
@@ -152,7 +154,11 @@ def train(recipe: Recipe, corpus: Path, out: Path, words: Path | None = None, un
     vectors = contrast(vectors, tokenizer, pairs, recipe)
     save(vectors, tokenizer, out)
     if words:
-        words.write_text("\n".join(french_words(texts)) + "\n", encoding="utf-8")
+        careful = [one for pair in corpus_pairs for one in (pair.query, pair.passage)]
+        careful += [one for message in written for one in (message.question, *message.paraphrases)]
+        careful += [message.text for message in written if message.style in WELL_WRITTEN]
+        careful += [passage.encoded for article in articles for passage in passages(article)]
+        words.write_text("\n".join(french_words(dict.fromkeys(careful))) + "\n", encoding="utf-8")
 
 
 def read_corpus(path: Path, recipe: Recipe) -> list[Pair]:

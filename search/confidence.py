@@ -54,19 +54,19 @@ class Calibration:
 
 # Fitted with the model bible-fr.
 HYBRID = Calibration(
-    intercept=-9.69,
-    ask=1.74,
-    whole=5.16,
+    intercept=-9.65,
+    ask=1.57,
+    whole=5.47,
     coverage=0.0,
-    margin=1.98,
-    civic=0.32,
-    known=4.68,
-    length=0.15,
-    answered_from=0.106,
+    margin=1.97,
+    civic=0.33,
+    known=4.66,
+    length=0.07,
+    answered_from=0.104,
     sure_from=0.62,
 )
 KEYWORDS = Calibration(
-    intercept=-7.99, ask=0.0, whole=0.0, coverage=2.25, margin=2.63, civic=0.31, known=4.16, length=0.25, answered_from=0.068, sure_from=0.5
+    intercept=-7.98, ask=0.0, whole=0.0, coverage=2.4, margin=2.53, civic=0.31, known=4.17, length=0.19, answered_from=0.069, sure_from=0.48
 )
 
 
@@ -79,10 +79,12 @@ def features(signals: Signals, scores: Scores, signs: MessageSigns) -> Scores:
         signs: what the text says of itself.
 
     Returns:
-        Columns ask, whole, coverage, margin over the best other candidate, and the signs of the text: civic, known, length.
+        Columns ask, whole, coverage, margin over the best other candidate (its score when there is none), and the signs of the text:
+        civic, known, length.
         Raw BM25 is not among them: it grows with the collection.
     """
-    margin = np.zeros_like(scores)
+    # A lone candidate leads by all that it has.
+    margin = scores.copy()
     if len(scores) > 1:
         first, second = np.argsort(-scores)[:2]
         margin = scores - scores[first]

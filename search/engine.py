@@ -44,6 +44,8 @@ _NEAR_ROWS = 160
 _NEAR_SECOND = 0.5
 # Stands for the cosine of a passage that is not there, below any real one.
 _ABSENT = np.float32(-1e6)
+# A capital with small letters, or digits: a name, a street, a date, a sum.
+_NAME = re.compile(r"\b[^\W\d_a-zà-öø-ÿ][a-zà-öø-ÿœ]+\b|\w*\d\w*")
 # Under this confidence a match would only pad the list.
 SHOWN_FROM = 0.10
 
@@ -173,7 +175,7 @@ class SearchEngine:
 
     @cached_property
     def _speller(self) -> spelling.Speller:
-        return spelling.Speller(self.index.keywords.words())
+        return spelling.Speller(self.index.keywords.words(), self.index.terms.knows)
 
     def _tuning(self) -> tuple[Weights, Calibration]:
         if self.mode == "keywords":
@@ -184,6 +186,7 @@ class SearchEngine:
 
     def warm_up(self) -> None:
         """Pay now for what is made on first use: better this call than an agent's message."""
+        text.learn(text.fold(word) for word in self.index.keywords.words())
         self._speller.warm_up()
         self.match("mise en route")
 
@@ -269,8 +272,8 @@ class SearchEngine:
 
     def _signs(self, texts: Sequence[str], terms: Sequence[Sequence[str]]) -> list[MessageSigns]:
         return [
-            MessageSigns(float(civic), self.index.terms.known_share(of_text), math.log1p(len(set(of_text))))
-            for civic, of_text in zip(topicality(texts), terms, strict=True)
+            MessageSigns(float(civic), self.index.terms.known_share(_without_names(one) or of_text), math.log1p(len(set(of_text))))
+            for one, civic, of_text in zip(texts, topicality(texts), terms, strict=True)
         ]
 
     def _rank(self, asked: str, signals: Signals, signs: MessageSigns, priors: Scores, documents: Sequence[int]) -> _Ranking:
@@ -439,6 +442,11 @@ def _leaders(ranking: _Ranking) -> list[int]:
     """The best article, and the second where it is not far behind: in a small collection anything is second."""
     enough = _NEAR_SECOND * ranking.scores[ranking.order[0]]
     return ranking.order[:1] + [position for position in ranking.order[1:2] if ranking.scores[position] >= enough]
+
+
+def _without_names(message: str) -> list[str]:
+    """The terms of a message but those of names and numbers, which no collection holds and which say nothing of its subject."""
+    return text.terms(_NAME.sub(" ", message))
 
 
 def _words_by_stem(message: str, repairs: Mapping[str, str]) -> dict[str, str]:

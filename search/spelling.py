@@ -7,7 +7,7 @@ A word is repaired when it is neither French nor in the collection and one of th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -17,11 +17,13 @@ from scipy import sparse
 
 from search import text
 
-# One folded word a line: those of the training texts, written by `scripts.train_model`. A known word is never "repaired".
+# One folded word a line: those of well-written training texts, from `scripts.train_model`. A known word is never "repaired".
 FRENCH_WORDS = Path(__file__).with_name("french_words.txt")
 MIN_LETTERS = 5
 # How much of their letter pairs and triples two spellings must share (Dice), tuned on disturbed messages of the development split.
 MIN_SHARED = 0.6
+# "baguette" is no way to write "bague".
+MAX_LENGTH_CHANGE = 2
 
 _WORD = re.compile(r"[^\W\d_]+")
 _CODE_BASE = 64  # letters fit in 6 bits: a pair or a triple of them is one small number
@@ -32,10 +34,12 @@ class Speller:
     """Repairs words towards those of a collection.
 
     Args:
-        words: the words of the collection, in any case and with or without accents.
+        words: the words that a repair may lead to, in any case and with or without accents.
+        knows: whether the collection holds a stem; a word whose stem it holds is not misspelt.
     """
 
-    def __init__(self, words: Iterable[str]) -> None:
+    def __init__(self, words: Iterable[str], knows: Callable[[str], bool] = lambda _: False) -> None:
+        self._knows = knows
         folded = {text.fold(word) for word in words}
         self._known = french_words() | folded
         self._words = sorted(word for word in folded if MIN_LETTERS - 1 <= len(word) <= _MAX_LETTERS and word.isalpha())
@@ -47,7 +51,9 @@ class Speller:
             word = text.fold(written)
             # "Blanchot" is a name, not a way to write "blanche".
             is_name = written[0].isupper() and not written.isupper()
-            if not is_name and MIN_LETTERS <= len(word) <= _MAX_LETTERS and word not in self._known:
+            if is_name or not MIN_LETTERS <= len(word) <= _MAX_LETTERS:
+                continue
+            if word not in self._known and not self._knows(text.stem(word)):
                 meant = self._nearest(word)
                 if meant:
                     found[written] = meant
@@ -64,6 +70,7 @@ class Speller:
         )
         # The first letter is rarely wrong, but "larret" and "denfant" lack an apostrophe.
         plausible = (self._initials == ord(word[0])) | (self._initials == ord(word[1]))
+        plausible &= np.abs(self._lengths - len(word)) <= MAX_LENGTH_CHANGE
         dice = np.where(plausible, 2 * shared / (len(codes) + sizes), 0.0)
         best = int(np.argmax(dice))
         return self._words[best] if dice[best] >= MIN_SHARED else None
@@ -79,6 +86,10 @@ class Speller:
     @cached_property
     def _initials(self) -> npt.NDArray[np.uint32]:
         return np.array([ord(word[0]) for word in self._words], dtype=np.uint32)
+
+    @cached_property
+    def _lengths(self) -> npt.NDArray[np.int64]:
+        return np.array([len(word) for word in self._words], dtype=np.int64)
 
     def warm_up(self) -> None:
         """Build what the first misspelt word needs, so that no message waits for it."""

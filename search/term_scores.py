@@ -55,7 +55,7 @@ class Postings:
         rows: list[tuple[int, int, int, int]] = []
         for document, fields in added.items():
             for field, value in enumerate(fields.values()):
-                for term, count in Counter(text.terms(value)).items():
+                for term, count in Counter(text.terms(value, is_content=True)).items():
                     rows.append((document, field, numbers.setdefault(term, len(numbers)), count))
         new = np.array(rows, dtype=np.int32).reshape(-1, 4)
         kept = ~np.isin(self.documents, np.fromiter(gone, dtype=np.int32))
@@ -118,6 +118,10 @@ class TermScores:
         known = self._known(message_terms)
         unknown = len(set(message_terms)) - len(known)
         return float(self._best[known].sum()) + unknown * self._typical
+
+    def knows(self, term: str) -> bool:
+        """Tell whether some article holds a term."""
+        return term in self._numbers
 
     def known_share(self, message_terms: Sequence[str]) -> float:
         """The share of the distinct terms of a message that some article holds, 0 to 1; 0 without a term."""

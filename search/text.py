@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from collections.abc import Iterable
 
 from whoosh.analysis import Analyzer, CharsetFilter, LowercaseFilter, RegexTokenizer, StopFilter
 from whoosh.analysis.filters import Filter
@@ -39,16 +39,31 @@ class FrenchStemFilter(Filter):  # type: ignore[misc]  # whoosh ships no types
 
     def __call__(self, tokens):  # type: ignore[no-untyped-def]
         for token in tokens:
+            if token.mode == "index":
+                learn((token.text,))
             token.text = stem(token.text)
             yield token
 
 
 _stemmer = FrenchStemmer()
+# Stemming is slow: the stems of the content's words are kept, those of a citizen's message never are.
+_stems: dict[str, str] = {}
 
 
-@lru_cache(maxsize=100_000)
 def stem(word: str) -> str:
     """Stem one lower-case, accent-free French word; a word with a digit stays as it is."""
+    known = _stems.get(word)
+    return _stemmed(word) if known is None else known
+
+
+def learn(words: Iterable[str]) -> None:
+    """Keep the stems of folded words of the content."""
+    for word in words:
+        if word not in _stems:
+            _stems[word] = _stemmed(word)
+
+
+def _stemmed(word: str) -> str:
     return word if any(character.isdigit() for character in word) else str(_stemmer.stem(word))
 
 
@@ -85,9 +100,17 @@ def word_analyzer() -> Analyzer:
 _WORD = re.compile(r"\w+")
 
 
-def terms(text: str) -> list[str]:
-    """List the terms of a text in order, exactly as ``analyzer`` makes them, without its token objects."""
-    return [stem(word) for word in _WORD.findall(_folded_like_analyzer(text)) if len(word) >= 2 and word not in STOP_WORDS]
+def terms(text: str, *, is_content: bool = False) -> list[str]:
+    """List the terms of a text in order, exactly as ``analyzer`` makes them, without its token objects.
+
+    Args:
+        text: any text.
+        is_content: the text is of an article: the stems of its words may be kept.
+    """
+    words = [word for word in _WORD.findall(_folded_like_analyzer(text)) if len(word) >= 2 and word not in STOP_WORDS]
+    if is_content:
+        learn(words)
+    return [stem(word) for word in words]
 
 
 def _folded_like_analyzer(text: str) -> str:
