@@ -15,7 +15,7 @@ import numpy as np
 from search.fusion import Scores, Signals
 
 Level = Literal["sure", "check", "none"]
-FEATURES = 7
+FEATURES = 6
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,11 @@ class MessageSigns:
     """What a text says of itself, whatever the candidates.
 
     ``civic`` is the log-odds that it speaks of public services (``search.topicality``), ``known`` the share of its terms that the
-    collection holds, 0 to 1, ``length`` the logarithm of 1 + the number of its terms.
+    collection holds, 0 to 1.
     """
 
     civic: float
     known: float
-    length: float
 
 
 @dataclass(frozen=True)
@@ -42,31 +41,21 @@ class Calibration:
     margin: float
     civic: float
     known: float
-    length: float
     answered_from: float
     sure_from: float
 
     @property
     def weights(self) -> tuple[float, ...]:
         """The coefficients in the order of ``features``."""
-        return (self.ask, self.whole, self.coverage, self.margin, self.civic, self.known, self.length)
+        return (self.ask, self.whole, self.coverage, self.margin, self.civic, self.known)
 
 
 # Fitted with the model bible-fr.
 HYBRID = Calibration(
-    intercept=-9.65,
-    ask=1.57,
-    whole=5.47,
-    coverage=0.0,
-    margin=1.97,
-    civic=0.33,
-    known=4.66,
-    length=0.07,
-    answered_from=0.104,
-    sure_from=0.62,
+    intercept=-9.42, ask=1.61, whole=5.39, coverage=0.0, margin=1.95, civic=0.33, known=4.63, answered_from=0.105, sure_from=0.61
 )
 KEYWORDS = Calibration(
-    intercept=-7.98, ask=0.0, whole=0.0, coverage=2.4, margin=2.53, civic=0.31, known=4.17, length=0.19, answered_from=0.069, sure_from=0.48
+    intercept=-7.24, ask=0.0, whole=0.0, coverage=1.87, margin=2.73, civic=0.31, known=4.08, answered_from=0.069, sure_from=0.5
 )
 
 
@@ -80,7 +69,7 @@ def features(signals: Signals, scores: Scores, signs: MessageSigns) -> Scores:
 
     Returns:
         Columns ask, whole, coverage, margin over the best other candidate (its score when there is none), and the signs of the text:
-        civic, known, length.
+        civic, known.
         Raw BM25 is not among them: it grows with the collection.
     """
     # A lone candidate leads by all that it has.
@@ -89,7 +78,7 @@ def features(signals: Signals, scores: Scores, signs: MessageSigns) -> Scores:
         first, second = np.argsort(-scores)[:2]
         margin = scores - scores[first]
         margin[first] = scores[first] - scores[second]
-    of_text = np.tile(np.array([signs.civic, signs.known, signs.length], dtype=np.float32), (len(scores), 1))
+    of_text = np.tile(np.array([signs.civic, signs.known], dtype=np.float32), (len(scores), 1))
     of_candidates = np.stack([signals.ask, signals.whole, signals.coverage, margin], axis=1)
     return np.concatenate([of_candidates, of_text], axis=1).astype(np.float32)
 

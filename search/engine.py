@@ -10,7 +10,6 @@ Messages are neither kept nor logged.
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -272,7 +271,7 @@ class SearchEngine:
 
     def _signs(self, texts: Sequence[str], terms: Sequence[Sequence[str]]) -> list[MessageSigns]:
         return [
-            MessageSigns(float(civic), self.index.terms.known_share(_without_names(one) or of_text), math.log1p(len(set(of_text))))
+            MessageSigns(float(civic), self.index.terms.known_share(_without_names(one) or of_text))
             for one, civic, of_text in zip(texts, topicality(texts), terms, strict=True)
         ]
 

@@ -17,10 +17,10 @@ from tests.search.test_fusion import BY_MEANING, NAMES, raised, signals, signals
 
 CALIBRATIONS = pytest.mark.parametrize("calibration", [confidence.HYBRID, confidence.KEYWORDS])
 COEFFICIENTS = [field.name for field in dataclasses.fields(Calibration) if field.name not in {"intercept", "answered_from", "sure_from"}]
-SIGNS = st.builds(MessageSigns, civic=st.floats(-LIMIT, LIMIT), known=st.floats(0, 1), length=st.floats(0, 7))
+SIGNS = st.builds(MessageSigns, civic=st.floats(-LIMIT, LIMIT), known=st.floats(0, 1))
 # A message of seven words that may be about anything, and one that is plainly for a town hall.
-ANYTHING = MessageSigns(civic=0.0, known=0.5, length=2.0)
-PLAIN_REQUEST = MessageSigns(civic=2.0, known=1.0, length=2.0)
+ANYTHING = MessageSigns(civic=0.0, known=0.5)
+PLAIN_REQUEST = MessageSigns(civic=2.0, known=1.0)
 
 
 def confidences(given_: Signals, calibration: Calibration, signs: MessageSigns = ANYTHING) -> fusion.Scores:
@@ -55,7 +55,7 @@ def test_more_of_a_signal_of_the_best_answer_never_lowers_its_confidence(calibra
 @given(data=st.data())
 def test_a_message_that_speaks_less_of_public_services_is_never_answered_more_surely(calibration: Calibration, data: st.DataObject) -> None:
     given_, signs = data.draw(signals()), data.draw(SIGNS)
-    for name, most in (("civic", LIMIT), ("known", 1.0), ("length", 7.0)):
+    for name, most in (("civic", LIMIT), ("known", 1.0)):
         more = dataclasses.replace(signs, **{name: data.draw(st.floats(getattr(signs, name), most))})
         assert (confidences(given_, calibration, more) >= confidences(given_, calibration, signs) - 1e-6).all(), name
 
@@ -91,7 +91,7 @@ def test_the_margin_is_the_lead_over_the_best_other(given_: Signals) -> None:
     np.testing.assert_allclose(margin, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["civic", "known", "length"])
+@pytest.mark.parametrize("name", ["civic", "known"])
 @settings(max_examples=20)
 @given(given_=signals(), signs=SIGNS)
 def test_what_the_text_says_of_itself_counts_the_same_for_every_candidate(name: str, given_: Signals, signs: MessageSigns) -> None:

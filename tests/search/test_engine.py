@@ -332,7 +332,6 @@ def test_a_confidence_comes_with_the_features_it_was_computed_from(town: Path, b
     assert best.confidence == pytest.approx(float(expected), abs=1e-3)
 
 
-@pytest.mark.xfail(strict=True, reason="a name and an address are terms that no article holds: the confidence falls with the known share")
 def test_a_name_and_an_address_do_not_hide_the_request(sample_engine: SearchEngine) -> None:
     articles = [article for article in sample_engine.library.articles.values() if article.meta.questions and not article.is_advice]
     refused = []
