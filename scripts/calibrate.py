@@ -167,8 +167,10 @@ def fit(collected: Sequence[Sample]) -> Calibration:
     size = np.concatenate([np.full(len(sample.message), len(collected[0].message) / len(sample.message)) for sample in collected])
     _, direction = logistic(features, right, np.where(off, OFF_TOPIC_WEIGHT, 1.0) * size)
     sample = collected[0]
-    along = (sample.features @ direction)[:, None].astype(np.float32)
-    intercept, [scale] = logistic(along, sample.right, np.ones(len(along)))
+    # The scale is that of the first candidates, whose confidence is what an agent reads.
+    first = np.unique(sample.message, return_index=True)[1]
+    along = (sample.features[first] @ direction)[:, None].astype(np.float32)
+    intercept, [scale] = logistic(along, sample.right[first], np.ones(len(along)))
     direction = direction * scale
     answered_from, sure_from = 0.0, 1.0
     for number, one in enumerate(collected):

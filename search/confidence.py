@@ -52,10 +52,10 @@ class Calibration:
 
 # Fitted with the model bible-fr.
 HYBRID = Calibration(
-    intercept=-9.42, ask=1.61, whole=5.39, coverage=0.0, margin=1.95, civic=0.33, known=4.63, answered_from=0.105, sure_from=0.61
+    intercept=-7.44, ask=1.35, whole=4.54, coverage=0.0, margin=1.64, civic=0.27, known=3.89, answered_from=0.209, sure_from=0.7
 )
 KEYWORDS = Calibration(
-    intercept=-7.24, ask=0.0, whole=0.0, coverage=1.87, margin=2.73, civic=0.31, known=4.08, answered_from=0.069, sure_from=0.5
+    intercept=-6.83, ask=0.0, whole=0.0, coverage=1.93, margin=2.83, civic=0.32, known=4.22, answered_from=0.116, sure_from=0.65
 )
 
 

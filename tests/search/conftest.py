@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,6 +102,20 @@ def _seconds(work: Callable[[int], object], count: int) -> float:
     started = time.process_time()
     work(count)
     return time.process_time() - started
+
+
+def words_in_memory(*endings: str) -> list[str]:
+    """The words with one of these endings that some container of the process holds, a cache for instance."""
+    gc.collect()
+    held = [one for container in gc.get_objects() for one in _inside(container)]
+    # A dict or a tuple of nothing but strings is no object of the collector's.
+    held += [one for inner in held if type(inner) in {dict, tuple} and not gc.is_tracked(inner) for one in _inside(inner)]
+    return [one for one in held if type(one) is str and one.endswith(endings) and one not in endings and " " not in one]
+
+
+def _inside(container: object) -> list[object]:
+    # The collector does not go through keys that are strings.
+    return [*dict.keys(container), *dict.values(container)] if issubclass(type(container), dict) else gc.get_referents(container)
 
 
 @pytest.fixture

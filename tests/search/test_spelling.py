@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import re
 import string
@@ -17,7 +16,7 @@ from search import spelling, text
 from search.engine import SearchEngine
 from search.spelling import MIN_LETTERS, Speller, apply, french_words
 from tests.conftest import MakeKb
-from tests.search.conftest import TOWN, BuildEngine, article_text, assert_linear
+from tests.search.conftest import TOWN, BuildEngine, article_text, assert_linear, words_in_memory
 
 COLLECTION = """Déchèterie recensement arrêté arrêt enfant passeport encombrants cantine poubelle cimetière stationnement biométrique
 concession concessions aiguillage blanche maire bac œuvre 1901 vélo""".split()  # noqa: SIM905
@@ -203,26 +202,11 @@ def test_nothing_of_a_message_is_kept(speller: Speller) -> None:
     message = f"encombrants{mark[:2]} zorglubinette{mark}"
     assert apply(speller.repairs(message), message) == f"encombrants zorglubinette{mark}"
     assert {name: _size(value) for name, value in vars(speller).items()} == before
-    assert _held(mark) == []
+    assert words_in_memory(f"brants{mark[:2]}", mark) == []
 
 
 def _size(value: object) -> int:
     return len(value) if isinstance(value, (list, frozenset, set, dict)) else id(value)
-
-
-def _held(mark: str) -> list[str]:
-    """The words of the message that some container in memory holds, a cache for instance."""
-    gc.collect()
-    held = [one for container in gc.get_objects() for one in _inside(container)]
-    # A dict or a tuple of nothing but strings is no object of the collector's.
-    held += [one for inner in held if type(inner) in {dict, tuple} and not gc.is_tracked(inner) for one in _inside(inner)]
-    words = (f"encombrants{mark[:2]}", f"binette{mark}")
-    return [one for one in held if type(one) is str and one.endswith(words) and " " not in one]
-
-
-def _inside(container: object) -> list[object]:
-    # The collector does not go through keys that are strings.
-    return [*dict.keys(container), *dict.values(container)] if issubclass(type(container), dict) else gc.get_referents(container)
 
 
 # ---- in the engine ----
