@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     recipe = Recipe(**{field.name: getattr(options, field.name) for field in fields(Recipe)})
     started = time.perf_counter()
-    train(recipe, options.corpus, options.out, words=FRENCH_WORDS if options.out == OUT else None)
+    train(recipe, options.corpus, options.out, words=FRENCH_WORDS if options.out.resolve() == OUT else None)
     size_mb = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file()) / 1e6
     print(f"{options.out}: {size_mb:.1f} MB in {time.perf_counter() - started:.0f} s")
     return 0

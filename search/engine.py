@@ -271,9 +271,15 @@ class SearchEngine:
 
     def _signs(self, texts: Sequence[str], terms: Sequence[Sequence[str]]) -> list[MessageSigns]:
         return [
-            MessageSigns(float(civic), self.index.terms.known_share(_without_names(one) or of_text))
+            MessageSigns(float(civic), self._known_share(one, of_text))
             for one, civic, of_text in zip(texts, topicality(texts), terms, strict=True)
         ]
+
+    def _known_share(self, message: str, terms: Sequence[str]) -> float:
+        """The share of the terms that some article holds; names and numbers that none does say nothing of the subject and do not count."""
+        names = set(text.terms(" ".join(_NAME.findall(message))))
+        counted = [term for term in terms if term not in names or self.index.terms.knows(term)]
+        return self.index.terms.known_share(counted or terms)
 
     def _rank(self, asked: str, signals: Signals, signs: MessageSigns, priors: Scores, documents: Sequence[int]) -> _Ranking:
         scores = fusion.fuse(signals, self._weights) + priors
@@ -441,11 +447,6 @@ def _leaders(ranking: _Ranking) -> list[int]:
     """The best article, and the second where it is not far behind: in a small collection anything is second."""
     enough = _NEAR_SECOND * ranking.scores[ranking.order[0]]
     return ranking.order[:1] + [position for position in ranking.order[1:2] if ranking.scores[position] >= enough]
-
-
-def _without_names(message: str) -> list[str]:
-    """The terms of a message but those of names and numbers, which no collection holds and which say nothing of its subject."""
-    return text.terms(_NAME.sub(" ", message))
 
 
 def _words_by_stem(message: str, repairs: Mapping[str, str]) -> dict[str, str]:

@@ -94,7 +94,7 @@ class Speller:
     def warm_up(self) -> None:
         """Build what the first misspelt word needs, so that no message waits for it."""
         if self._words:
-            _ = self._grams
+            _ = self._grams, self._initials, self._lengths
 
 
 def apply(repairs: dict[str, str], message: str) -> str:

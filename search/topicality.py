@@ -39,7 +39,7 @@ def features(messages: Sequence[str]) -> sparse.csr_matrix:
 
 
 def _counted(message: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    hashed = np.fromiter((crc32(group.encode()) for group in _letter_groups(message)), dtype=np.int64) % BUCKETS
+    hashed = np.fromiter((crc32(group.encode(errors="replace")) for group in _letter_groups(message)), dtype=np.int64) % BUCKETS
     buckets, counts = np.unique(hashed, return_counts=True)
     return buckets, (counts / max(float(np.linalg.norm(counts)), 1.0)).astype(np.float32)
 

@@ -345,10 +345,8 @@ def signs_of(match: Match) -> dict[str, float]:
         ("un passeport pour Zénobie Quatrepoint, le 12/07/2031, n° AB7431", 1),
         ("passeport zénobie", 1 / 2),  # a name only by its capital
         ("UN PASSEPORT ZORGLUB", 1 / 2),
-        ("Passeport Zorglub", 1 / 2),  # nothing is left without the names
-        pytest.param(
-            "Passeport zorglub", 1 / 2, marks=pytest.mark.xfail(strict=True, reason="the first word of a sentence is taken for a name")
-        ),
+        ("Passeport Zorglub", 1),
+        ("Passeport zorglub", 1 / 2),  # the first word of a sentence is no name where an article holds it
     ],
 )
 def test_names_and_numbers_are_no_unknown_words(town: Path, build_engine: BuildEngine, message: str, known: float) -> None:
