@@ -53,7 +53,7 @@ _NEW_REQUEST = re.compile(
     re.IGNORECASE,
 )
 _INNER_REQUEST = re.compile(
-    r"(?<=\w)[,;]?\s+(?=(?:et aussi|et également|et egalement|et par ailleurs|par ailleurs|et sinon|et au passage|d['’]autre part"
+    r"(?<=\w)(?<!\bet)[,;]?\s+(?=(?:et aussi|et également|et egalement|et par ailleurs|par ailleurs|et sinon|et au passage|d['’]autre part"
     r"|ainsi que (?:comment|où|ou|quand|si)|et (?:comment|quand|combien|où|est[- ]ce qu|je voudrais|je voulais|j['’]aimerais"
     r"|pouvez[- ]vous|qui dois|que dois|quels?|quelles?))\b)",
     re.IGNORECASE,

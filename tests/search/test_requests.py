@@ -275,3 +275,10 @@ def test_a_hostile_message_costs_linear_work(start: str, unit: str) -> None:
         segments(message)
 
     assert_linear(work)
+
+
+def test_a_conjunction_stays_with_the_request_that_it_opens() -> None:
+    assert segments("Qui peut aider ma mère ? Et par ailleurs son bac jaune est cassé.") == [
+        "Qui peut aider ma mère ?",
+        "Et par ailleurs son bac jaune est cassé.",
+    ]
