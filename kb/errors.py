@@ -45,5 +45,9 @@ class UnknownChannel(KbError):
     """No channel of ``channels.yml`` has this key."""
 
 
+class UnknownRevision(KbError):
+    """The content repository has no commit of this id."""
+
+
 class StoreError(KbError):
     """The git repository of the content cannot be used."""

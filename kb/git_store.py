@@ -1,35 +1,80 @@
-"""The content folder as a git repository: made on first start, and the history of its articles.
+"""The content folder as a git repository: made on first start, read at any revision, changed by whole publications.
 
-Guarantees: the repository is complete or absent, never half-made; a folder that is not a repository has an empty history, and the
-rest of the software works on it.
+Guarantees:
+
+- The repository is complete or absent, never half-made; a folder that is not a repository has an empty history, and the rest of the
+  software works on it.
+- A publication is one commit that is there or is not: the live branch moves in one step, then the files follow under a lock that every
+  reader takes (``settled``), so nobody reads half of it; what a killed process left undone is finished by the next one that takes the lock.
+- A file that somebody edited by hand is committed before it is replaced: nothing is overwritten that git does not have.
+- Objects are on the disk (fsync) before the branch names them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import json
+import logging
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pygit2
-from pygit2.enums import SortMode
+from filelock import FileLock, Timeout
+from pygit2.enums import FileMode, RepositoryOpenFlag, SortMode
 
-from kb.errors import StoreError
+from kb import paths
+from kb.errors import StoreError, UnknownRevision, UnknownSlug
 
-SOFTWARE = ("La Bible", "bible@localhost")
+log = logging.getLogger(__name__)
+
 _CONTENT = ("articles", "organisation.yml", "services.yml", "channels.yml", "synonyms.yml")
+_LOCK = "bible.lock"
+_LOCK_SECONDS = 30
+# In the repository while a process writes. It outlives a killed process, and then tells what to finish.
+_JOURNAL = "bible-journal.json"
+_STAGING = "bible-staging"
+_REVISION = re.compile(r"[0-9a-f]{7,40}")
+_NOT_IN_A_NAME = re.compile(r"[<>\x00-\x1f\x7f]+")
+
+pygit2.settings.enable_fsync_gitdir(True)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who makes a commit."""
+
+    name: str
+    email: str
+
+    def signature(self) -> pygit2.Signature:
+        """The person as git writes it, now: git allows neither an empty name nor angle brackets."""
+        name, email = (" ".join(_NOT_IN_A_NAME.sub(" ", text).split()) for text in (self.name, self.email))
+        now = dt.datetime.now().astimezone()
+        offset = now.utcoffset() or dt.timedelta()
+        return pygit2.Signature(name or "?", email or "?", int(now.timestamp()), int(offset.total_seconds() // 60))
+
+
+SOFTWARE = Person("La Bible", "bible@localhost")
 
 
 @dataclass(frozen=True)
 class Revision:
-    """One commit that changed an article; ``when`` carries the author's time zone."""
+    """One commit that changed an article; ``when`` carries the author's time zone; ``path`` is where the article was then."""
 
     id: str
     author: str
     when: dt.datetime
     summary: str
+    path: str = ""
+
+
+Changes = Mapping[str, str | None]
 
 
 def ensure_repository(folder: Path, sample: Path) -> bool:
@@ -61,7 +106,7 @@ def ensure_repository(folder: Path, sample: Path) -> bool:
         repository = pygit2.init_repository(str(staging), initial_head="main")
         repository.index.add_all()
         repository.index.write()
-        author = pygit2.Signature(*SOFTWARE)
+        author = SOFTWARE.signature()
         tree = repository.index.write_tree()
         repository.create_commit("refs/heads/main", author, author, "Contenu d'exemple de La Bible", tree, [])
         if folder.is_dir():
@@ -76,59 +121,514 @@ def ensure_repository(folder: Path, sample: Path) -> bool:
     return True
 
 
+def _git_folder(folder: Path) -> Path | None:
+    """Where git keeps what it knows of a content folder; ``None`` when the folder is not a repository of its own."""
+    if (folder / ".git").is_dir():
+        return folder / ".git"
+    if not (folder / ".git").exists():
+        return None
+    try:
+        return Path(pygit2.Repository(str(folder), RepositoryOpenFlag.NO_SEARCH).path)
+    except pygit2.GitError:
+        return None
+
+
+@contextlib.contextmanager
+def settled(folder: Path) -> Iterator[None]:
+    """Hold the repository's lock, after finishing what a killed process left undone: no publication runs meanwhile.
+
+    The same thread may enter again. A folder that is no repository, or that cannot be written, has no publications to wait for.
+
+    Raises:
+        StoreError: another process keeps the lock, or a publication cannot be finished.
+    """
+    git_folder = _git_folder(folder)
+    if git_folder is None or not os.access(git_folder, os.W_OK):
+        yield
+        return
+    lock = FileLock(git_folder / _LOCK, timeout=_LOCK_SECONDS, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError("Une autre publication dure trop longtemps. Réessayez dans une minute.") from error
+    except OSError as error:
+        raise StoreError(
+            f"Le dossier de contenu ne peut pas être verrouillé ({error.strerror}). Vérifiez les droits et l'espace."
+        ) from error
+    try:
+        if lock.lock_counter == 1 and (git_folder / _JOURNAL).exists():
+            _recover(folder, git_folder)
+        yield
+    finally:
+        lock.release()
+
+
 class GitStore:
-    """Read access to the history of a content folder.
+    """A content folder: its versions, and publications on its live branch.
 
     Args:
-        folder: the content folder; not a repository is fine, its history is empty.
+        folder: the content folder; not a repository is fine, its history is empty and nothing can be published.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
+        self._histories: dict[str, tuple[str, tuple[Revision, ...]]] = {}
 
-    def history(self, path: str, limit: int = 50) -> list[Revision]:
+    # ---- reading ----
+    @property
+    def is_repository(self) -> bool:
+        """Whether changes can be recorded: a repository of its own, with a first commit on a branch."""
+        repository = self._opened()
+        return repository is not None and not repository.head_is_unborn and not repository.head_is_detached
+
+    def head(self) -> str:
+        """Return the id of the commit that is live, 40 hexadecimal digits.
+
+        Raises:
+            StoreError: the folder is not a repository with a commit.
+        """
+        return str(self.repository().head.target)
+
+    def history(self, path: str, limit: int = 50, older: Iterable[str] = ()) -> list[Revision]:
         """List the commits that changed a file, newest first.
 
         Args:
             path: path relative to the content folder.
             limit: how many at most.
+            older: paths that the article had before, under its old names; the commits that changed them count as its own.
 
         Raises:
             StoreError: the repository cannot be read.
         """
-        try:
-            repository = pygit2.Repository(str(self._folder), pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
-        except pygit2.GitError:
+        repository = self._opened()
+        if repository is None or repository.head_is_unborn:
             return []
         try:
-            if repository.head_is_unborn:
-                return []
-            found = []
-            for revision in _changes(repository, path):
-                found.append(revision)
-                if len(found) == limit:
-                    break
-            return found
+            found: dict[str, Revision] = {}
+            for one in (path, *older):
+                for revision in self._history_of(repository, one):
+                    found.setdefault(revision.id, revision)
         except (pygit2.GitError, KeyError, ValueError) as error:
-            raise StoreError(f"L'historique ne peut pas être lu ({error}). Lancez « git fsck » dans {self._folder}.") from error
+            raise StoreError(f"L'historique ne peut pas être lu ({error}). Lancez « git fsck » dans {self.folder}.") from error
+        revisions = list(found.values())
+        if older:
+            revisions.sort(key=lambda revision: revision.when, reverse=True)
+        return revisions[:limit]
+
+    def _history_of(self, repository: pygit2.Repository, path: str) -> tuple[Revision, ...]:
+        """Commits that changed a file, newest first; only the commits since the last look are read."""
+        head = str(repository.head.target)
+        seen, known = self._histories.get(path, ("", ()))
+        if seen == head:
+            return known
+        since = seen if seen and seen in repository and repository.descendant_of(head, seen) else ""
+        history = (*_changes(repository, path, since), *(known if since else ()))
+        if len(self._histories) >= 1000:
+            self._histories.clear()
+        self._histories[path] = (head, history)
+        return history
+
+    def revision(self, revision: str) -> Revision:
+        """Find a commit by its id, abbreviated or not.
+
+        Raises:
+            UnknownRevision: there is none.
+        """
+        return _revision(self._commit(self.repository(), revision))
+
+    def read(self, path: str, revision: str | None = None) -> str:
+        """Read a file of the content as it was committed.
+
+        Args:
+            path: path relative to the content folder.
+            revision: id of a commit, abbreviated or not; the live one by default.
+
+        Raises:
+            UnknownRevision: there is no such commit.
+            UnknownSlug: there was no such file then.
+            StoreError: the repository cannot be read, or the file was not text.
+        """
+        repository = self.repository()
+        commit = self._commit(repository, revision or str(repository.head.target))
+        text = text_at(repository, commit, path)
+        if text is None:
+            raise UnknownSlug(f"« {path[:200]} » n'existait pas dans cette version.")
+        return text
+
+    def repository(self) -> pygit2.Repository:
+        """Open the repository.
+
+        Raises:
+            StoreError: the folder is not a repository whose live branch has a commit.
+        """
+        repository = self._opened()
+        if repository is None:
+            raise StoreError(
+                f"Le dossier de contenu {self.folder} n'est pas un dépôt git : les versions et les propositions sont indisponibles. "
+                "Lancez-y « git init », « git add . » et « git commit »."
+            )
+        if repository.head_is_unborn or repository.head_is_detached:
+            raise StoreError(f"Le dépôt {self.folder} n'est sur aucune branche qui ait un commit. Lancez-y « git switch main ».")
+        return repository
+
+    def _opened(self) -> pygit2.Repository | None:
+        try:
+            return pygit2.Repository(str(self.folder), RepositoryOpenFlag.NO_SEARCH)
+        except pygit2.GitError:
+            return None
+
+    @staticmethod
+    def _commit(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
+        # Only hexadecimal digits: « main@{1} », « :/fix » or « -x » mean other things to git.
+        found: Any = repository.get(revision) if _REVISION.fullmatch(revision) else None
+        if not isinstance(found, pygit2.Commit):
+            raise UnknownRevision(f"La version « {revision[:50]} » n'existe pas. Choisissez-la dans l'historique de l'article.")
+        return found
+
+    # ---- writing ----
+    def publish(self, changes: Changes, author: Person, message: str) -> str:
+        """Record a change on the live branch and make the files follow.
+
+        Args:
+            changes: path relative to the content folder → new text, or ``None`` to delete the file.
+            author: who made the change.
+            message: what and why; its first line is shown in the history.
+
+        Returns:
+            The id of the commit; that of the live one when nothing changes.
+
+        Raises:
+            UnknownSlug: a path does not belong to the content.
+            StoreError: it cannot be recorded; the live text is then as it was.
+        """
+        with self.writing() as writer:
+            writer.adopt(changes)
+            head = writer.repository.head.target
+            tree = writer.tree(head, changes)
+            if tree == writer.commit(head).tree_id:
+                return str(head)
+            return writer.publish(writer.record(tree, [head], author, message), changes)
+
+    def committed(self, path: str) -> str:
+        """Return the id of the live commit, a file that was edited by hand being committed first: what is read then has a version.
+
+        Raises:
+            UnknownSlug: the path does not belong to the content.
+            StoreError: there is no repository, or it cannot be written.
+        """
+        repository = self.repository()
+        target = paths.contained(self.folder, check_path(path))
+        there = pygit2.hashfile(str(target)) if target.is_file() else None
+        if there == blob_at(repository[repository.head.target], path):
+            return str(repository.head.target)
+        with self.writing() as writer:
+            writer.adopt([path])
+            return str(writer.repository.head.target)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Hold the lock and write. A failure leaves the branch where it was, or a publication finished.
+
+        Raises:
+            StoreError: git or the disk refuses.
+        """
+        with settled(self.folder):
+            writer = Writer(self.folder, self.repository())
+            try:
+                writer.journal({})
+                yield writer
+            except (pygit2.GitError, OSError, ValueError) as error:
+                with contextlib.suppress(StoreError):
+                    _recover(self.folder, writer.git_folder)
+                raise StoreError(f"La modification n'a pas pu être enregistrée ({error}). Vérifiez l'espace et les droits.") from error
+            except BaseException:
+                _recover(self.folder, writer.git_folder)
+                raise
+            else:
+                shutil.rmtree(writer.git_folder / _STAGING, ignore_errors=True)
+                if writer.is_settled:
+                    (writer.git_folder / _JOURNAL).unlink(missing_ok=True)
 
 
-def _changes(repository: pygit2.Repository, path: str) -> Iterator[Revision]:
-    """Yield commits whose file differs from that of every parent, by comparing object ids alone: no diff is computed."""
-    for commit in repository.walk(repository.head.target, SortMode.TOPOLOGICAL | SortMode.TIME):
-        own = _blob_id(commit, path)
-        parents = [_blob_id(parent, path) for parent in commit.parents]
-        if (own is not None and not parents) or (parents and all(own != other for other in parents)):
-            zone = dt.timezone(dt.timedelta(minutes=commit.author.offset))
-            when = dt.datetime.fromtimestamp(commit.author.time, tz=zone)
-            summary = commit.message.strip().split("\n", 1)[0]
-            yield Revision(str(commit.id), commit.author.name, when, summary)
+class Writer:
+    """What may be done while the lock is held. Ids are pygit2's; nothing is live before ``publish``."""
+
+    def __init__(self, folder: Path, repository: pygit2.Repository) -> None:
+        self.folder = folder
+        self.repository = repository
+        self.git_folder = Path(repository.path)
+        self.is_settled = True
+
+    def commit(self, revision: pygit2.Oid | str) -> pygit2.Commit:
+        """Look a commit up."""
+        found = self.repository[revision]
+        assert isinstance(found, pygit2.Commit)
+        return found
+
+    def journal(self, content: dict[str, object]) -> None:
+        """Say on disk what is being done."""
+        _write_whole(self.git_folder / _JOURNAL, json.dumps(content).encode())
+
+    def adopt(self, touched: Iterable[str]) -> None:
+        """Commit what was edited by hand in these files, so that replacing them loses nothing.
+
+        Raises:
+            UnknownSlug: a path does not belong to the content.
+        """
+        head = self.commit(self.repository.head.target)
+        edited: dict[str, pygit2.Oid | None] = {}
+        for path in touched:
+            target = paths.contained(self.folder, check_path(path))
+            own = blob_at(head, path)
+            there = self.repository.create_blob(target.read_bytes()) if target.is_file() else None
+            if there != own:
+                edited[path] = there
+        if edited:
+            tree = self.tree_with(head, edited)
+            commit = self.record(tree, [head.id], SOFTWARE, "Fichiers modifiés directement sur le serveur")
+            self._move_live(commit)
+            self._update_index(edited)
+
+    def tree(self, start: pygit2.Oid | str, changes: Changes) -> pygit2.Oid:
+        """Write the tree of a commit with some files changed.
+
+        Raises:
+            UnknownSlug: a path does not belong to the content.
+        """
+        blobs = {
+            check_path(path): None if text is None else self.repository.create_blob(text.encode("utf-8")) for path, text in changes.items()
+        }
+        return self.tree_with(self.commit(start), blobs)
+
+    def tree_with(self, start: pygit2.Commit, blobs: Mapping[str, pygit2.Oid | None]) -> pygit2.Oid:
+        """Write the tree of a commit with some blobs replaced (``None``: removed)."""
+        index = pygit2.Index()
+        index.read_tree(start.tree)
+        for path, blob in blobs.items():
+            if blob is not None:
+                index.add(pygit2.IndexEntry(path, blob, FileMode.BLOB))
+            elif path in index:
+                index.remove(path)
+        return index.write_tree(self.repository)
+
+    def record(
+        self, tree: pygit2.Oid, parents: list[pygit2.Oid], author: Person, message: str, committer: Person | None = None
+    ) -> pygit2.Oid:
+        """Write a commit that no branch names yet."""
+        cleaned = message.replace("\0", "").strip() + "\n"
+        return self.repository.create_commit(None, author.signature(), (committer or author).signature(), cleaned, tree, list(parents))
+
+    def set_branch(self, name: str, commit: pygit2.Oid | None) -> None:
+        """Point a branch (``refs/…``) to a commit, or delete it."""
+        if commit is None:
+            if name in self.repository.references:
+                self.repository.references.delete(name)
+        else:
+            self.repository.references.create(name, commit, force=True)
+
+    def publish(self, commit: pygit2.Oid, changes: Iterable[str]) -> str:
+        """Make a commit live: the branch moves in one step, then the files follow.
+
+        Args:
+            commit: a commit whose ancestors include the live one.
+            changes: paths whose files may differ.
+        """
+        old = self.repository.head.target
+        touched = list(changes)
+        target = self.commit(commit)
+        for path in touched:
+            paths.contained(self.folder, path)
+        # Written before the branch moves: a full disk is found out while nothing has happened yet.
+        staged = _stage(self.repository, self.git_folder, target, touched)
+        self.journal({"old": str(old), "new": str(commit), "paths": touched})
+        self._move_live(commit)
+        _put_in_place(self.folder, staged)
+        self._update_index({path: blob_at(target, path) for path in touched})
+        return str(commit)
+
+    def _move_live(self, commit: pygit2.Oid) -> None:
+        self.repository.references[self.repository.head.name].set_target(commit)
+
+    def _update_index(self, blobs: Mapping[str, pygit2.Oid | None]) -> None:
+        self.is_settled = _update_index(self.repository, blobs) and self.is_settled
 
 
-def _blob_id(commit: pygit2.Commit, path: str) -> pygit2.Oid | None:
+def check_path(path: str) -> str:
+    """Return a path that belongs to the content: an article, live or archived, or one of the files beside them.
+
+    Raises:
+        UnknownSlug: it does not.
+    """
+    parts = path.split("/")
+    is_file = len(parts) == 1 and path in _CONTENT[1:]
+    is_article = len(parts) >= 2 and parts[0] in (paths.ARTICLES, paths.ARCHIVE) and parts[-1].endswith(".md")
+    if is_file or (is_article and all(paths.is_readable_slug(part.removesuffix(".md")) for part in parts[1:])):
+        return path
+    raise UnknownSlug(f"« {path[:200]} » ne fait pas partie du contenu.")
+
+
+def blob_at(commit: pygit2.Commit, path: str) -> pygit2.Oid | None:
+    """Id of a file in a commit, ``None`` where there is none."""
     tree: pygit2.Object = commit.tree
     for part in path.split("/"):
         if not isinstance(tree, pygit2.Tree) or part not in tree:
             return None
         tree = tree[part]
-    return tree.id
+    return tree.id if isinstance(tree, pygit2.Blob) else None
+
+
+def text_at(repository: pygit2.Repository, commit: pygit2.Commit, path: str) -> str | None:
+    """Text of a file in a commit, ``None`` where there is none.
+
+    Raises:
+        StoreError: the file is not text.
+    """
+    blob = blob_at(commit, path)
+    if blob is None:
+        return None
+    try:
+        return bytes(repository[blob].data).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise StoreError(f"« {path} » n'est pas un texte en UTF-8 dans cette version.") from error
+
+
+def changed_paths(repository: pygit2.Repository, old: pygit2.Commit, new: pygit2.Commit) -> list[str]:
+    """Paths of the files that differ between two commits, sorted; a renamed file counts under both names."""
+    deltas = repository.diff(old, new).deltas
+    return sorted({file.path for delta in deltas for file in (delta.old_file, delta.new_file)})
+
+
+def _revision(commit: pygit2.Commit, path: str = "") -> Revision:
+    zone = dt.timezone(dt.timedelta(minutes=commit.author.offset))
+    when = dt.datetime.fromtimestamp(commit.author.time, tz=zone)
+    return Revision(str(commit.id), commit.author.name, when, commit.message.strip().split("\n", 1)[0], path)
+
+
+def _changes(repository: pygit2.Repository, path: str, since: str = "") -> Iterator[Revision]:
+    """Yield commits whose file differs from that of every parent, by comparing object ids alone: no diff is computed."""
+    walker = repository.walk(repository.head.target, SortMode.TOPOLOGICAL | SortMode.TIME)
+    if since:
+        walker.hide(since)
+    commits = {commit.id: commit for commit in walker}
+    blob_in = _blob_finder(repository, path)
+    for commit in commits.values():
+        own = blob_in(commit.tree_id)
+        parents = [blob_in((commits.get(parent) or repository[parent]).tree_id) for parent in commit.parent_ids]
+        if (own is not None and not parents) or (parents and all(own != other for other in parents)):
+            yield _revision(commit, path)
+
+
+def _blob_finder(repository: pygit2.Repository, path: str) -> Callable[[pygit2.Oid], pygit2.Oid | None]:
+    """Make a ``blob_at`` for one path in many trees: a folder that two trees share is read once."""
+    parts = path.split("/")
+    known: list[dict[pygit2.Oid, pygit2.Oid | None]] = [{} for _ in parts]
+
+    def find(folder: pygit2.Oid, depth: int = 0) -> pygit2.Oid | None:
+        found = known[depth]
+        if folder not in found:
+            tree = repository[folder]
+            try:
+                entry = tree[parts[depth]].id if isinstance(tree, pygit2.Tree) else None
+            except KeyError:
+                entry = None
+            found[folder] = find(entry, depth + 1) if entry is not None and depth + 1 < len(parts) else entry
+        return found[folder]
+
+    return find
+
+
+# ---- files follow the branch ----
+def _write_whole(path: Path, content: bytes) -> None:
+    """Replace a file in one step, on the disk when it returns."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _stage(repository: pygit2.Repository, git_folder: Path, commit: pygit2.Commit, touched: Iterable[str]) -> dict[str, Path | None]:
+    """Write the files of a commit aside, ready to be moved into place; ``None`` for one that goes."""
+    staging = git_folder / _STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    staged: dict[str, Path | None] = {}
+    for number, path in enumerate(touched):
+        blob = blob_at(commit, path)
+        staged[path] = None if blob is None else staging / str(number)
+        if blob is not None:
+            _write_whole(staging / str(number), bytes(repository[blob].data))
+    return staged
+
+
+def _put_in_place(folder: Path, staged: Mapping[str, Path | None]) -> None:
+    for path, new in staged.items():
+        target = folder / path
+        if new is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(new, target)
+        else:
+            target.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # not empty: others are in it
+                target.parent.rmdir()
+
+
+def _update_index(repository: pygit2.Repository, blobs: Mapping[str, pygit2.Oid | None]) -> bool:
+    """Tell git's own index what the files are now, for people who type ``git status``; say whether it could be written."""
+    try:
+        index = repository.index
+        index.read(False)
+        for path, blob in blobs.items():
+            if blob is not None:
+                index.add(pygit2.IndexEntry(path, blob, FileMode.BLOB))
+            elif path in index:
+                index.remove(path)
+        index.write()
+    except pygit2.GitError as error:  # somebody's own git holds it: the journal stays, and the next publication tries again
+        log.warning("git's index could not be updated: %s", error)
+        return False
+    return True
+
+
+def _recover(folder: Path, git_folder: Path) -> None:
+    """Finish, or forget, what a process that died while writing had begun. The caller holds the lock.
+
+    Raises:
+        StoreError: the disk refuses; the journal stays for the next try.
+    """
+    journal = git_folder / _JOURNAL
+    try:
+        content = json.loads(journal.read_text(encoding="utf-8")) if journal.exists() else {}
+        # No process of ours is alive in there, so these locks are the dead one's.
+        for stale in (*git_folder.glob("*.lock"), *(git_folder / "refs").rglob("*.lock"), *(git_folder / "logs").rglob("*.lock")):
+            if stale.name != _LOCK and "remotes" not in stale.parts:  # a fetch holds no lock of ours
+                stale.unlink(missing_ok=True)
+        repository = pygit2.Repository(str(folder), RepositoryOpenFlag.NO_SEARCH)
+        is_done = True
+        if content and str(repository.head.target) != content["old"]:
+            is_done = _finish(folder, git_folder, repository, content["old"], content["paths"])
+        shutil.rmtree(git_folder / _STAGING, ignore_errors=True)
+        if is_done:
+            journal.unlink(missing_ok=True)
+    except (pygit2.GitError, OSError, ValueError, KeyError) as error:
+        raise StoreError(f"Une publication interrompue ne peut pas être terminée ({error}). Vérifiez l'espace et les droits.") from error
+
+
+def _finish(folder: Path, git_folder: Path, repository: pygit2.Repository, old: str, touched: list[str]) -> bool:
+    """Make the files of an interrupted publication what the live branch says."""
+    log.warning("finishing an interrupted publication: %s", ", ".join(touched))
+    before, live = repository[old], repository[repository.head.target]
+    assert isinstance(before, pygit2.Commit)
+    assert isinstance(live, pygit2.Commit)
+    for path in touched:
+        target = folder / path
+        found = repository.create_blob(target.read_bytes()) if target.is_file() else None
+        if found is not None and found not in (blob_at(before, path), blob_at(live, path)):
+            # Edited by hand after the death: kept on a branch of its own, as the accepted text goes live.
+            writer = Writer(folder, repository)
+            tree = writer.tree_with(live, {path: found})
+            commit = writer.record(tree, [live.id], SOFTWARE, f"Texte trouvé sur le serveur : {path}")
+            writer.set_branch(f"refs/heads/recovered/{str(commit)[:12]}", commit)
+    _put_in_place(folder, _stage(repository, git_folder, live, touched))
+    return _update_index(repository, {path: blob_at(live, path) for path in touched})

@@ -1,7 +1,7 @@
 """All the articles of a content folder, with their links, backlinks and aliases, as one immutable snapshot.
 
 Guarantees: a broken article, or a second one with the same slug, is left out and reported with file and line, and the rest
-works; ``refreshed`` parses again only the files that changed; no path leads out of the folder.
+works; ``refreshed`` parses again only the files that changed; no path leads out of the folder; a publication is read whole or not at all.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from kb import paths, render
 from kb.article import MAX_ARTICLE_BYTES, Article
 from kb.errors import ContentError, KbError, Problem, TemplateError, UnknownSlug
 from kb.facts import FILES, Context, load_context
+from kb.git_store import settled
 
 Signature = tuple[int, int, int]
 
@@ -66,6 +67,11 @@ class Library:
     def _read(cls, root: Path, old: Library | None) -> Library:
         if not root.is_dir():
             raise KbError(f"Le dossier de contenu « {root} » n'existe pas : vérifiez BIBLE_KB_DIR.")
+        with settled(root):
+            return cls._read_settled(root, old)
+
+    @classmethod
+    def _read_settled(cls, root: Path, old: Library | None) -> Library:
         context_signature = tuple(_signature(root / name) for name in FILES)
         if old is not None and old._context_signature == context_signature:
             context, context_problems = old.context, old._context_problems
@@ -87,6 +93,27 @@ class Library:
             elif parsed.article:
                 articles[parsed.article.slug] = parsed.article
         return cls(root, MappingProxyType(articles), context, tuple(problems), files, context_problems, context_signature)
+
+    def changed(self, changes: Mapping[str, str | None]) -> Library:
+        """The library as it would be with some files changed; the disk is neither read nor written.
+
+        Args:
+            changes: path → new text of an article, or ``None`` where it goes; other files of the content are passed over.
+
+        Raises:
+            ContentError: a text cannot be an article, or takes the slug of another one.
+        """
+        articles = {slug: article for slug, article in self.articles.items() if article.path not in changes}
+        for path, text in changes.items():
+            if text is None or not path.startswith(f"{paths.ARTICLES}/"):
+                continue
+            article = Article.parse(text, path)
+            check_placeholders(article)
+            if article.slug in articles:
+                twin = articles[article.slug].path
+                raise ContentError(Problem(path, 1, f"L'adresse « {article.slug} » est déjà prise par {twin} : choisissez-en une autre."))
+            articles[article.slug] = article
+        return replace(self, articles=MappingProxyType(dict(sorted(articles.items(), key=lambda item: item[1].path))))
 
     @cached_property
     def aliases(self) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from kb.errors import UnknownSlug
 
 ARTICLES = "articles"
+ARCHIVE = "archive"
 ORGANISATION = "organisation.yml"
 SERVICES = "services.yml"
 CHANNELS = "channels.yml"
