@@ -274,7 +274,7 @@ def _markdown_lines(body: str) -> Iterator[tuple[int, str]]:
 
 def _key_spans(front: str) -> dict[str, tuple[int, int]]:
     """Character span of each top-level key of a YAML mapping, comments and blank lines that follow it left out."""
-    root = yaml.compose(front, yaml.SafeLoader)
+    root = yaml_text.compose(front)
     if not isinstance(root, yaml.MappingNode):
         return {}
     starts = [key.start_mark.index for key, _ in root.value] + [len(front)]

@@ -53,6 +53,12 @@ def load(text: str) -> Any:
         raise YamlTextError(f"ce n'est pas du YAML valable ({error}).", 1) from error
 
 
+def compose(text: str) -> yaml.Node | None:
+    """Read where each value of a text that ``load`` accepts stands, by the same parser: PyYAML's own refuses some of what libyaml reads."""
+    node: yaml.Node | None = yaml.compose(text, _TextLoader)
+    return node
+
+
 def _refuse_traps(text: str) -> None:
     """Walk the events, which takes neither memory nor stack, before the values are built."""
     depth = 0
