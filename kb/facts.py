@@ -37,7 +37,10 @@ class _Entry(BaseModel):
 
 
 class Service(_Entry):
-    """A service of the organisation: who answers and how to reach it."""
+    """A service of the organisation: who answers and how to reach it.
+
+    ``owners`` are the users and teams that answer for its articles on the forge (``scripts/codeowners.py``).
+    """
 
     key: str
     name: str
@@ -46,6 +49,7 @@ class Service(_Entry):
     hours: str = ""
     address: str = ""
     url: str = ""
+    owners: Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)] = ()
     facts: Facts = Field(default_factory=dict)
 
 

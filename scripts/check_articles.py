@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "findings": [dataclasses.asdict(finding) for finding in findings],
         }
         print(json.dumps(report, ensure_ascii=False, indent=2))
+    elif options.format == "gitlab":
+        print(json.dumps(_code_quality(findings), ensure_ascii=False, indent=2))
     else:
         for finding in findings:
             print(_github_line(finding) if options.format == "github" else _text_line(finding))
@@ -59,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.check_articles", description="Vérifie les articles d'un dossier de contenu.")
     parser.add_argument("--kb", type=Path, default=DEFAULT_KB, metavar="DIR", help="dossier de contenu (par défaut : kb/ du projet)")
-    parser.add_argument("--format", choices=("text", "github", "json"), default="text", help="forme du rapport")
+    parser.add_argument("--format", choices=("text", "github", "gitlab", "json"), default="text", help="forme du rapport")
     parser.add_argument("--strict", action="store_true", help="échoue aussi sur les avertissements")
     return parser
 
@@ -82,6 +86,29 @@ def _github_line(finding: Finding) -> str:
     """
     place = f"file={_escaped_property(finding.path)},line={finding.line},title={_escaped_property(finding.code)}"
     return f"::{finding.severity} {place}::{_escaped_data(finding.message)}"
+
+
+def _code_quality(findings: Sequence[Finding]) -> list[dict[str, object]]:
+    """Write the report that GitLab shows in a merge request.
+
+    Source: https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format. A fingerprint leaves the line out, so that a
+    finding that only moved is not shown as a new one.
+    """
+    report: list[dict[str, object]] = []
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        identity = "\0".join((finding.path, finding.code, finding.message))
+        seen[identity] += 1
+        report.append(
+            {
+                "description": finding.message,
+                "check_name": finding.code,
+                "fingerprint": hashlib.sha256(f"{identity}\0{seen[identity]}".encode()).hexdigest(),
+                "severity": "major" if finding.severity == "error" else "minor",
+                "location": {"path": finding.path, "lines": {"begin": finding.line}},
+            }
+        )
+    return report
 
 
 def _escaped_data(text: str) -> str:

@@ -126,6 +126,30 @@ def test_json_is_whole_and_counts(kb: Path, capsys: pytest.CaptureFixture[str]) 
     }
 
 
+def test_gitlab_report_has_the_documented_fields_and_one_fingerprint_each(kb: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format"""
+    (kb / "articles/dechets/tri.md").write_text(GOOD.replace("2099-01-01", "2026-01-02") + "\n## Suite\n[[verre]] et [[verre]], [[bois]]\n")
+    assert main(["--kb", "kb", "--format", "gitlab"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    link = next(entry for entry in report if "« bois »" in entry["description"])
+    assert {key: value for key, value in link.items() if key not in ("description", "fingerprint")} == {
+        "check_name": "broken-link",
+        "severity": "major",
+        "location": {"path": "kb/articles/dechets/tri.md", "lines": {"begin": 12}},
+    }
+    assert {entry["severity"] for entry in report} == {"major", "minor"}
+    assert len({entry["fingerprint"] for entry in report}) == len(report)
+    (kb / "articles/dechets/tri.md").write_text(GOOD + "\n\n\n## Suite\n[[bois]]\n")
+    main(["--kb", "kb", "--format", "gitlab"])
+    [moved] = json.loads(capsys.readouterr().out)
+    assert (moved["fingerprint"], moved["location"]["lines"]["begin"]) == (link["fingerprint"], 14), "it moved, it is not new"
+
+
+def test_gitlab_report_of_a_good_folder_is_an_empty_list(kb: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--kb", "kb", "--format", "gitlab"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
 def test_a_folder_outside_the_current_one_is_shown_whole(kb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     break_it(kb)
     (tmp_path / "ailleurs").mkdir()
