@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property, partial
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from kb import paths, render, replies, wording
-from kb.article import SHORT_LIMIT_CHARS, WIKI_LINK, Article
+from kb.article import SHORT_LIMIT_CHARS, WIKI_LINK, Article, Meta
 from kb.errors import TemplateError
 from kb.facts import Channel
 from kb.library import Library
@@ -67,13 +67,67 @@ def check_article(article: Article, library: Library, today: dt.date) -> list[Fi
 
     Args:
         article: the article to check.
-        library: where its links, its twins and the facts are looked for.
+        library: where its links, its twins and the facts are looked for; when it is renamed, its old version is passed over.
         today: the day from which a review date is overdue.
 
     Returns:
         The findings ordered by line.
     """
+    if article.slug not in library.articles:
+        former = [library.articles[alias] for alias in article.meta.aliases if alias in library.articles]
+        library = library.changed({old.path: None for old in former}) if former else library
     return sorted(_findings(_Subject(article, _Index(library), today)))
+
+
+# Where a finding about what is missing, or about the file's name, is put right.
+_FIELD_OF_CODE = {
+    "alias-taken": "slug",
+    "few-questions": "questions",
+    "invalid-slug": "slug",
+    "no-lead": "lead",
+    "no-review-date": "review_by",
+    "no-source": "sources",
+    "slug-taken": "slug",
+    "unknown-channel": "channels",
+    "unknown-service": "service",
+    "wrong-folder": "service",
+}
+
+
+def field_of(article: Article, finding: Finding) -> str:
+    """Tell which field of a form a finding is about: a front-matter key, « channels.sms », « lead » or « details »."""
+    if finding.code in _FIELD_OF_CODE:
+        return _FIELD_OF_CODE[finding.code]
+    if finding.line > article.line_of_body():
+        details_at = len(article.body.rstrip()) - len(article.details)
+        return "details" if article.details and finding.line >= article.line_of_body(details_at) else "lead"
+    start, pairs = _front_matter(article)
+    key, value = _at_line(article, start, pairs, finding.line)
+    if key == "channels" and isinstance(value, yaml.MappingNode):
+        channel, _ = _at_line(article, start, value.value, finding.line)
+        return f"channels.{channel}" if channel else key
+    return key if key in Meta.model_fields else "title"
+
+
+_Pairs = Sequence[tuple[yaml.Node, yaml.Node]]
+
+
+def _front_matter(article: Article) -> tuple[int, _Pairs]:
+    """Offset of the front matter in the file, and the YAML nodes of its keys and values, which know where they stand."""
+    head = article.source[: len(article.source) - len(article.body)].rstrip()
+    start = head.find("\n") + 1
+    root = yaml.compose(head[start : head.rfind("\n") + 1], _SafeLoader)
+    return start, root.value if isinstance(root, yaml.MappingNode) else ()
+
+
+def _at_line(article: Article, start: int, pairs: _Pairs, line: int) -> tuple[str, yaml.Node | None]:
+    """Key and value of a mapping that a line of the file is in; an empty key above the first one, or where several share the line."""
+    lines = [article.source.count("\n", 0, start + key.start_mark.index) + 1 for key, _ in pairs]
+    before = [number for number in lines if number <= line]
+    if not before or lines.count(before[-1]) > 1:
+        return "", None
+    key, value = pairs[len(before) - 1]
+    return str(key.value), value
 
 
 # What the rules read: the whole library worked out once, then one article.
@@ -206,12 +260,8 @@ class _Subject:
 
     @cached_property
     def _front_matter(self) -> tuple[int, Mapping[str, yaml.Node]]:
-        """Offset of the front matter in the file, and the YAML nodes of its keys, which know where they stand."""
-        source = self.article.source
-        head = source[: len(source) - len(self.article.body)].rstrip()
-        start = head.find("\n") + 1
-        root = yaml.compose(head[start : head.rfind("\n") + 1], _SafeLoader)
-        return start, {str(key.value): value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
+        start, pairs = _front_matter(self.article)
+        return start, {str(key.value): value for key, value in pairs}
 
     def item_line(self, key: str, item: int | str) -> int:
         """Line in the file of one value of a list (by position) or a mapping (by name); of the key when it has none."""
@@ -346,7 +396,7 @@ def _broken_links(subject: _Subject) -> Iterator[Finding]:
     library, article = subject.index.library, subject.article
     for slug, line in _links(subject):
         target = library.articles.get(library.aliases.get(slug, slug))
-        if target is None and slug != article.slug:
+        if target is None and slug not in (article.slug, *article.meta.aliases):
             message = f"Aucun article ne s'appelle « {slug} » : corrigez ou retirez le lien.{subject.index.suggest(slug)}"
             yield subject.error(line(), "broken-link", message)
         elif target is not None and article.is_public and not target.is_public:
@@ -377,6 +427,14 @@ def _aliases(subject: _Subject) -> Iterator[Finding]:
         else:
             continue
         yield subject.error(subject.item_line("aliases", position), "alias-taken", reason)
+
+
+def _taken_slug(subject: _Subject) -> Iterator[Finding]:
+    slug = subject.article.slug
+    others = [other for other in subject.index.aliases.get(slug, ()) if other != slug]
+    if others:
+        message = f"« {slug} » est une ancienne adresse de « {others[0]} », qui doit continuer d'y mener : choisissez-en une autre."
+        yield subject.error(1, "slug-taken", message)
 
 
 def _unknown_channels(subject: _Subject) -> Iterator[Finding]:
@@ -620,6 +678,7 @@ _RULES: tuple[Rule, ...] = (
     _broken_links,
     _malformed_links,
     _aliases,
+    _taken_slug,
     _unknown_channels,
     _source_addresses,
     _bad_placeholders,
@@ -645,4 +704,4 @@ def _findings(subject: _Subject) -> Iterator[Finding]:
         yield from rule(subject)
 
 
-__all__ = ["LEAD_LIMIT_CHARS", "MIN_QUESTIONS", "Finding", "check_article", "check_library"]
+__all__ = ["LEAD_LIMIT_CHARS", "MIN_QUESTIONS", "Finding", "check_article", "check_library", "field_of"]

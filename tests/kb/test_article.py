@@ -106,6 +106,12 @@ def test_editing_adds_removes_and_replaces_keys_in_place() -> None:
     )
 
 
+def test_what_is_read_can_be_edited() -> None:
+    # PyYAML's own parser takes this question mark for a key, the one in C does not: both must be the same one.
+    edited = parse("---\ntitle: A\nquestions: [Où trouver un bac ?]\n---\nTexte.\n").edited({"title": "B"})
+    assert edited.source == "---\ntitle: B\nquestions: [Où trouver un bac ?]\n---\nTexte.\n"
+
+
 def test_editing_a_crlf_file_writes_crlf() -> None:
     edited = parse("---\r\ntitle: A\r\ntags: [x]\r\n---\r\nTexte.\r\n").edited({"tags": ["y", "z"]})
     assert edited.source == "---\r\ntitle: A\r\ntags:\r\n- y\r\n- z\r\n---\r\nTexte.\r\n"

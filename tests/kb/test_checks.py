@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from kb import checks, render, wording
 from kb.article import Article
-from kb.checks import Finding, check_article, check_library
+from kb.checks import Finding, check_article, check_library, field_of
+from kb.draft import Draft, renamed
 from kb.library import Library
 from tests.kb.conftest import CARD_PATH, PASSPORT, PASSPORT_PATH, Content
 
@@ -455,3 +457,102 @@ def test_thousands_of_faulty_articles_take_a_few_seconds(tmp_path: Path) -> None
 def test_the_shipped_articles_have_no_error() -> None:
     errors = [finding for finding in check_library(Library.load(SHIPPED), TODAY) if finding.severity == "error"]
     assert errors == []
+
+
+# Drafts: an article that the library does not hold yet, or holds otherwise.
+
+
+def errors(findings: list[Finding]) -> list[str]:
+    return [finding.code for finding in findings if finding.severity == "error"]
+
+
+def test_a_renamed_article_is_no_twin_of_itself(content: Content) -> None:
+    library = content.library()
+    old = library.articles["passeport"]
+    text = old.edited(body=f"\n{LEAD}\n\n## Suite\nVoir [[passeport]] et [[passeport-adulte]].\n").source
+    new = renamed(Article.parse(text, old.path), "passeport-adulte", "etat-civil")
+    assert check_article(new, library, TODAY) == [], "against the library of before"
+    assert check_article(new, library.changed({old.path: None, new.path: new.source}), TODAY) == [], "and that of after"
+    twin = Article.parse(old.source, "articles/etat-civil/passeport-bis.md")
+    assert {"same-title", "same-question"} <= set(codes(check_article(twin, library, TODAY))), "a copy is one"
+
+
+def test_a_new_article_cannot_take_an_old_address_that_redirects(content: Content) -> None:
+    content.write(PASSPORT_PATH, changed(("aliases: []", "aliases: [visa]")))
+    library = content.library()
+    new = Draft(slug="visa", service="etat-civil", title="Un visa", lead=LEAD).applied_to(None)
+    for one in (library, library.changed({new.path: new.source})):
+        found = only(check_article(new, one, TODAY), "slug-taken")
+        assert (found.severity, found.line) == ("error", 1)
+        assert "« passeport »" in found.message
+    back = renamed(library.articles["passeport"], "visa", "etat-civil")
+    assert errors(check_article(back, library, TODAY)) == [], "but an article can go back to its own"
+
+
+def test_a_link_follows_an_alias_and_breaks_on_what_is_archived_or_missing(content: Content) -> None:
+    content.write(CARD_PATH, (content.root / CARD_PATH).read_text().replace("---\nLa carte", "aliases: [cni]\n---\nLa carte"))
+    content.write("archive/etat-civil/vieux.md", PASSPORT)
+    article = content.article(PASSPORT_PATH).edited(body=f"\n{LEAD}\n\n## Suite\nVoir [[cni]], [[vieux]] et [[jamais]].\n")
+    found = [finding for finding in check_article(article, content.library(), TODAY) if finding.code == "broken-link"]
+    assert [re.findall("« (.*?) »", finding.message)[0] for finding in found] == ["jamais", "vieux"]
+    assert {finding.severity for finding in found} == {"error"}
+    assert {field_of(article, finding) for finding in found} == {"details"}
+
+
+# Which field a finding is beside.
+
+FIELD_OF_PIECE = {
+    "title: Dem": "title",
+    "  - passeport enfant": "questions",
+    "tags:": "tags",
+    "short:": "short",
+    "see_also:": "see_also",
+    "    url:": "sources",
+    "review_by:": "review_by",
+    "  sms:": "channels.sms",
+    "    encore": "channels.sms",
+    "  email:": "channels.email",
+    "Le passeport se demande au guichet, {{": "lead",
+    "## Ce": "details",
+    "Une photo": "details",
+}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize(("piece", "field"), FIELD_OF_PIECE.items())
+def test_a_finding_is_beside_the_field_of_its_line(piece: str, field: str, newline: str) -> None:
+    text = changed(("channels: {}", "channels:\n  sms: Venez,\n    encore.\n  email: Bonjour."), ("aliases: []", "autre: x"))
+    lines = text.split("\n")
+    [line] = [number for number, one in enumerate(lines, 1) if one.startswith(piece)]
+    article = Article.parse(newline.join(lines), PASSPORT_PATH)
+    assert field_of(article, Finding(PASSPORT_PATH, line, "error", "x", "")) == field
+
+
+@pytest.mark.parametrize(
+    ("code", "field"),
+    [
+        ("no-source", "sources"),
+        ("few-questions", "questions"),
+        ("no-review-date", "review_by"),
+        ("no-lead", "lead"),
+        ("unknown-service", "service"),
+    ],
+)
+def test_a_finding_about_what_is_missing_is_beside_its_field(content: Content, code: str, field: str) -> None:
+    article = Article.parse("---\ntitle: Passeport\n---\n## Prix\nGratuit.\n", "articles/passeport.md")
+    assert field_of(article, only(check_article(article, content.library(), TODAY), code)) == field
+
+
+def test_every_finding_has_a_field_of_the_form(content: Content) -> None:
+    fields = {*Draft.__dataclass_fields__, "channels.sms", "channels.phone"}
+    for code, _, changes, _, _ in CASES:
+        for finding in check(content, changed(*changes)):
+            if finding.code != "broken-file":
+                assert field_of(content.article(PASSPORT_PATH), finding) in fields, code
+
+
+def test_a_line_that_is_in_no_known_field_goes_to_the_title() -> None:
+    article = Article.parse("---\n# note\nautre: x\nchannels: {sms: a, email: b}\ntitle: A\n---\nVenez.\n", PASSPORT_PATH)
+    assert [field_of(article, Finding(PASSPORT_PATH, line, "error", "x", "")) for line in range(1, 8)] == [
+        *("title", "title", "title", "channels", "title", "title", "lead"),
+    ]
