@@ -172,6 +172,11 @@ class SearchEngine:
         self._review_by = np.array([article.meta.review_by if article else None for article in articles], dtype="datetime64[D]")
         self._passage_text = lru_cache(maxsize=10_000)(self._passage_text_of)
 
+    @property
+    def embedder(self) -> Embedder | None:
+        """The model behind the vectors; ``None`` where only words are searched."""
+        return self._embedder
+
     @cached_property
     def _speller(self) -> spelling.Speller:
         return spelling.Speller(self.index.keywords.words(), self.index.terms.knows)
