@@ -523,7 +523,7 @@ def _long_reply(subject: _Subject, channel: Channel, reply: replies.Reply, exces
     if reply.origin == "override":
         line, what = subject.item_line("channels", channel.key), f"raccourcissez le texte de « channels » de {excess_chars}."
     elif reply.origin == "short":
-        line, what = subject.article.line_of("short"), f"raccourcissez « short » de {excess_chars}."
+        line, what = subject.article.line_of("short"), f"raccourcissez la réponse courte (« short ») de {excess_chars}."
     else:
         line, what = subject.lead_line, "ajoutez une réponse courte (« short »)."
     return subject.error(line, "reply-over-limit", f"{found} : {what}")

@@ -19,6 +19,7 @@ import logging
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,8 @@ from filelock import FileLock, Timeout
 from pygit2.enums import FileMode, RepositoryOpenFlag, SortMode
 
 from kb import paths
-from kb.errors import StoreError, UnknownRevision, UnknownSlug
+from kb.article import Article
+from kb.errors import ContentError, StoreError, UnknownRevision, UnknownSlug
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ _JOURNAL = "bible-journal.json"
 _STAGING = "bible-staging"
 _REVISION = re.compile(r"[0-9a-f]{7,40}")
 _NOT_IN_A_NAME = re.compile(r"[<>\x00-\x1f\x7f]+")
+_CRUD = " ,:;\"\\'"  # git takes these off both ends of a name
 
 pygit2.settings.enable_fsync_gitdir(True)
 
@@ -57,7 +60,8 @@ class Person:
         name, email = (" ".join(_NOT_IN_A_NAME.sub(" ", text).split()) for text in (self.name, self.email))
         now = dt.datetime.now().astimezone()
         offset = now.utcoffset() or dt.timedelta()
-        return pygit2.Signature(name or "?", email or "?", int(now.timestamp()), int(offset.total_seconds() // 60))
+        name, email = name.strip(_CRUD) or "?", email.strip(_CRUD) or "?"
+        return pygit2.Signature(name, email, int(now.timestamp()), int(offset.total_seconds() // 60))
 
 
 SOFTWARE = Person("La Bible", "bible@localhost")
@@ -189,13 +193,12 @@ class GitStore:
         """
         return str(self.repository().head.target)
 
-    def history(self, path: str, limit: int = 50, older: Iterable[str] = ()) -> list[Revision]:
-        """List the commits that changed a file, newest first.
+    def history(self, path: str, limit: int = 50) -> list[Revision]:
+        """List the commits that changed an article, newest first, under the names and services that it had before too.
 
         Args:
-            path: path relative to the content folder.
+            path: path relative to the content folder, as it is now.
             limit: how many at most.
-            older: paths that the article had before, under its old names; the commits that changed them count as its own.
 
         Raises:
             StoreError: the repository cannot be read.
@@ -205,24 +208,26 @@ class GitStore:
             return []
         try:
             found: dict[str, Revision] = {}
-            for one in (path, *older):
-                for revision in self._history_of(repository, one):
-                    found.setdefault(revision.id, revision)
+            followed = {path}
+            current: str | None = path
+            while current is not None and len(found) < limit:
+                history = [revision for revision in self._history_of(repository, current) if revision.id not in found]
+                found |= {revision.id: revision for revision in history}
+                current = _moved_from(repository, history[-1], current) if history else None
+                if current in followed:
+                    break
+                followed.add(current or "")
         except (pygit2.GitError, KeyError, ValueError) as error:
             raise StoreError(f"L'historique ne peut pas être lu ({error}). Lancez « git fsck » dans {self.folder}.") from error
-        revisions = list(found.values())
-        if older:
-            revisions.sort(key=lambda revision: revision.when, reverse=True)
-        return revisions[:limit]
+        return list(found.values())[:limit]
 
     def _history_of(self, repository: pygit2.Repository, path: str) -> tuple[Revision, ...]:
-        """Commits that changed a file, newest first; only the commits since the last look are read."""
+        """Commits that changed a file, children before parents; walked once for each state of the live branch."""
         head = str(repository.head.target)
         seen, known = self._histories.get(path, ("", ()))
         if seen == head:
             return known
-        since = seen if seen and seen in repository and repository.descendant_of(head, seen) else ""
-        history = (*_changes(repository, path, since), *(known if since else ()))
+        history = tuple(_changes(repository, path))
         if len(self._histories) >= 1000:
             self._histories.clear()
         self._histories[path] = (head, history)
@@ -262,6 +267,10 @@ class GitStore:
             StoreError: the folder is not a repository whose live branch has a commit.
         """
         repository = self._opened()
+        if repository is None and (self.folder / ".git").exists():
+            raise StoreError(
+                f"Le dépôt {self.folder} ne s'ouvre pas. Vérifiez qu'il appartient au compte du service, puis lancez-y « git fsck »."
+            )
         if repository is None:
             raise StoreError(
                 f"Le dossier de contenu {self.folder} n'est pas un dépôt git : les versions et les propositions sont indisponibles. "
@@ -273,17 +282,30 @@ class GitStore:
 
     def _opened(self) -> pygit2.Repository | None:
         try:
-            return pygit2.Repository(str(self.folder), RepositoryOpenFlag.NO_SEARCH)
+            repository = pygit2.Repository(str(self.folder), RepositoryOpenFlag.NO_SEARCH)
+            if not repository.head_is_unborn:
+                repository.head  # noqa: B018 - a damaged one is found out here
         except pygit2.GitError:
             return None
+        return repository
 
     @staticmethod
     def _commit(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
         # Only hexadecimal digits: « main@{1} », « :/fix » or « -x » mean other things to git.
-        found: Any = repository.get(revision) if _REVISION.fullmatch(revision) else None
+        try:
+            found: Any = repository.get(revision) if _REVISION.fullmatch(revision) else None
+        except ValueError:  # several objects begin so
+            found = None
         if not isinstance(found, pygit2.Commit):
             raise UnknownRevision(f"La version « {revision[:50]} » n'existe pas. Choisissez-la dans l'historique de l'article.")
         return found
+
+    def tidy(self) -> None:
+        """Let git pack what thousands of publications left loose, so that histories stay quick to read; without the command, nothing."""
+        if self.is_repository and (command := shutil.which("git")):
+            # Branches stay as they are: packing them takes locks that a publication would meet.
+            options = ["-c", "gc.packRefs=false", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet"]
+            subprocess.run([command, *options], cwd=self.folder, check=False, capture_output=True)  # noqa: S603
 
     # ---- writing ----
     def publish(self, changes: Changes, author: Person, message: str) -> str:
@@ -337,7 +359,7 @@ class GitStore:
             try:
                 writer.journal({})
                 yield writer
-            except (pygit2.GitError, OSError, ValueError) as error:
+            except (pygit2.GitError, OSError, ValueError, KeyError) as error:  # KeyError: an object is missing
                 with contextlib.suppress(StoreError):
                     _recover(self.folder, writer.git_folder)
                 raise StoreError(f"La modification n'a pas pu être enregistrée ({error}). Vérifiez l'espace et les droits.") from error
@@ -347,7 +369,8 @@ class GitStore:
             else:
                 shutil.rmtree(writer.git_folder / _STAGING, ignore_errors=True)
                 if writer.is_settled:
-                    (writer.git_folder / _JOURNAL).unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # it is done; the next one that takes the lock finds nothing to finish
+                        (writer.git_folder / _JOURNAL).unlink(missing_ok=True)
 
 
 class Writer:
@@ -358,6 +381,8 @@ class Writer:
         self.repository = repository
         self.git_folder = Path(repository.path)
         self.is_settled = True
+        self._old = ""
+        self._touched: set[str] = set()
 
     def commit(self, revision: pygit2.Oid | str) -> pygit2.Commit:
         """Look a commit up."""
@@ -369,8 +394,12 @@ class Writer:
         """Say on disk what is being done."""
         _write_whole(self.git_folder / _JOURNAL, json.dumps(content).encode())
 
-    def adopt(self, touched: Iterable[str]) -> None:
+    def adopt(self, touched: Iterable[str], check: Callable[[str], str] | None = None) -> None:
         """Commit what was edited by hand in these files, so that replacing them loses nothing.
+
+        Args:
+            touched: paths relative to the content folder.
+            check: what refuses a path; ``check_path`` by default.
 
         Raises:
             UnknownSlug: a path does not belong to the content.
@@ -378,7 +407,7 @@ class Writer:
         head = self.commit(self.repository.head.target)
         edited: dict[str, pygit2.Oid | None] = {}
         for path in touched:
-            target = paths.contained(self.folder, check_path(path))
+            target = paths.contained(self.folder, (check or check_path)(path))
             own = blob_at(head, path)
             there = self.repository.create_blob(target.read_bytes()) if target.is_file() else None
             if there != own:
@@ -386,7 +415,7 @@ class Writer:
         if edited:
             tree = self.tree_with(head, edited)
             commit = self.record(tree, [head.id], SOFTWARE, "Fichiers modifiés directement sur le serveur")
-            self._move_live(commit)
+            self._move_live(commit, edited)
             self._update_index(edited)
 
     def tree(self, start: pygit2.Oid | str, changes: Changes) -> pygit2.Oid:
@@ -433,20 +462,22 @@ class Writer:
             commit: a commit whose ancestors include the live one.
             changes: paths whose files may differ.
         """
-        old = self.repository.head.target
         touched = list(changes)
         target = self.commit(commit)
         for path in touched:
-            paths.contained(self.folder, path)
+            paths.contained(self.folder, check_file(path))
+        _check_room(self.folder, {path for path in touched if blob_at(target, path) is None}, touched)
         # Written before the branch moves: a full disk is found out while nothing has happened yet.
         staged = _stage(self.repository, self.git_folder, target, touched)
-        self.journal({"old": str(old), "new": str(commit), "paths": touched})
-        self._move_live(commit)
+        self._move_live(commit, touched)
         _put_in_place(self.folder, staged)
         self._update_index({path: blob_at(target, path) for path in touched})
         return str(commit)
 
-    def _move_live(self, commit: pygit2.Oid) -> None:
+    def _move_live(self, commit: pygit2.Oid, touched: Iterable[str]) -> None:
+        self._old = self._old or str(self.repository.head.target)
+        self._touched.update(touched)
+        self.journal({"old": self._old, "new": str(commit), "paths": sorted(self._touched)})
         self.repository.references[self.repository.head.name].set_target(commit)
 
     def _update_index(self, blobs: Mapping[str, pygit2.Oid | None]) -> None:
@@ -462,18 +493,34 @@ def check_path(path: str) -> str:
     parts = path.split("/")
     is_file = len(parts) == 1 and path in _CONTENT[1:]
     is_article = len(parts) >= 2 and parts[0] in (paths.ARTICLES, paths.ARCHIVE) and parts[-1].endswith(".md")
-    if is_file or (is_article and all(paths.is_readable_slug(part.removesuffix(".md")) for part in parts[1:])):
+    names = (*parts[1:-1], parts[-1].removesuffix(".md"))
+    # A folder « x.md » would take the place of the article x.
+    if is_file or (is_article and all(paths.is_readable_slug(name) and not name.endswith(".md") for name in names)):
         return path
     raise UnknownSlug(f"« {path[:200]} » ne fait pas partie du contenu.")
 
 
+def check_file(path: str) -> str:
+    """Return the path of any file that a commit made elsewhere may bring.
+
+    Raises:
+        StoreError: it climbs out of the folder, or into what git keeps for itself (which git never writes, but a forged tree may).
+    """
+    if any(part.casefold().rstrip(" .") in ("", ".git", "git~1") for part in path.split("/")) or "\0" in path:
+        raise StoreError(f"Le chemin « {path[:200]} » est refusé : retirez ce fichier dans la forge.")
+    return path
+
+
 def blob_at(commit: pygit2.Commit, path: str) -> pygit2.Oid | None:
     """Id of a file in a commit, ``None`` where there is none."""
-    tree: pygit2.Object = commit.tree
-    for part in path.split("/"):
-        if not isinstance(tree, pygit2.Tree) or part not in tree:
-            return None
-        tree = tree[part]
+    try:
+        tree: pygit2.Object = commit.tree
+        for part in path.split("/"):
+            if not isinstance(tree, pygit2.Tree) or part not in tree:
+                return None
+            tree = tree[part]
+    except KeyError as error:
+        raise StoreError(f"Le dépôt est abîmé : il lui manque l'objet {error}. Lancez-y « git fsck ».") from error
     return tree.id if isinstance(tree, pygit2.Blob) else None
 
 
@@ -488,6 +535,8 @@ def text_at(repository: pygit2.Repository, commit: pygit2.Commit, path: str) -> 
         return None
     try:
         return bytes(repository[blob].data).decode("utf-8")
+    except KeyError as error:
+        raise StoreError(f"Le dépôt est abîmé : il lui manque l'objet {error}. Lancez-y « git fsck ».") from error
     except UnicodeDecodeError as error:
         raise StoreError(f"« {path} » n'est pas un texte en UTF-8 dans cette version.") from error
 
@@ -504,11 +553,9 @@ def _revision(commit: pygit2.Commit, path: str = "") -> Revision:
     return Revision(str(commit.id), commit.author.name, when, commit.message.strip().split("\n", 1)[0], path)
 
 
-def _changes(repository: pygit2.Repository, path: str, since: str = "") -> Iterator[Revision]:
+def _changes(repository: pygit2.Repository, path: str) -> Iterator[Revision]:
     """Yield commits whose file differs from that of every parent, by comparing object ids alone: no diff is computed."""
     walker = repository.walk(repository.head.target, SortMode.TOPOLOGICAL | SortMode.TIME)
-    if since:
-        walker.hide(since)
     commits = {commit.id: commit for commit in walker}
     blob_in = _blob_finder(repository, path)
     for commit in commits.values():
@@ -516,6 +563,23 @@ def _changes(repository: pygit2.Repository, path: str, since: str = "") -> Itera
         parents = [blob_in((commits.get(parent) or repository[parent]).tree_id) for parent in commit.parent_ids]
         if (own is not None and not parents) or (parents and all(own != other for other in parents)):
             yield _revision(commit, path)
+
+
+def _moved_from(repository: pygit2.Repository, first: Revision, path: str) -> str | None:
+    """Where an article was before the commit that put it at ``path``: under this slug elsewhere, or under one that it calls an alias."""
+    commit = repository[first.id]
+    assert isinstance(commit, pygit2.Commit)
+    if not commit.parents:
+        return None
+    parent = commit.parents[0]
+    gone = [other for other in changed_paths(repository, parent, commit) if blob_at(commit, other) is None and other.endswith(".md")]
+    slug, text = path.rsplit("/", 1)[-1], text_at(repository, commit, path) or ""
+    same = (other for other in gone if other.rsplit("/", 1)[-1] == slug)
+    try:
+        aliases = Article.parse(text, path).meta.aliases if gone else ()
+    except ContentError:
+        aliases = ()
+    return next(same, None) or next((other for other in gone if other.rsplit("/", 1)[-1].removesuffix(".md") in aliases), None)
 
 
 def _blob_finder(repository: pygit2.Repository, path: str) -> Callable[[pygit2.Oid], pygit2.Oid | None]:
@@ -562,16 +626,42 @@ def _stage(repository: pygit2.Repository, git_folder: Path, commit: pygit2.Commi
     return staged
 
 
+def _check_room(folder: Path, going: set[str], touched: Iterable[str]) -> None:
+    """Make sure that no folder lies where a file must go, and no file where a folder must, but for what goes away.
+
+    Raises:
+        StoreError: something does, and the branch has not moved yet.
+    """
+    for path in touched:
+        if path in going:
+            continue
+        place = folder / path
+        inside = [one for one in place.rglob("*") if not one.is_dir() or not any(one.iterdir())] if place.is_dir() else []
+        in_the_way = [one for one in inside if str(one.relative_to(folder)) not in going]
+        if place.is_dir() and not inside:
+            in_the_way.append(place)
+        in_the_way += [
+            one for one in place.parents if folder in one.parents and one.is_file() and str(one.relative_to(folder)) not in going
+        ]
+        if in_the_way:
+            raise StoreError(f"« {in_the_way[0]} » est à la place de « {path} » : déplacez-le, puis recommencez.")
+
+
 def _put_in_place(folder: Path, staged: Mapping[str, Path | None]) -> None:
+    for path in (path for path, new in staged.items() if new is None):  # first: a file may take the place of their folder
+        if (folder / path).is_dir():
+            continue
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            (folder / path).unlink()
+        with contextlib.suppress(OSError):  # not empty: others are in it
+            for parent in (folder / path).parents:
+                if parent == folder:
+                    break
+                parent.rmdir()
     for path, new in staged.items():
-        target = folder / path
         if new is not None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(new, target)
-        else:
-            target.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # not empty: others are in it
-                target.parent.rmdir()
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(new, folder / path)
 
 
 def _update_index(repository: pygit2.Repository, blobs: Mapping[str, pygit2.Oid | None]) -> bool:
@@ -617,18 +707,22 @@ def _recover(folder: Path, git_folder: Path) -> None:
 
 def _finish(folder: Path, git_folder: Path, repository: pygit2.Repository, old: str, touched: list[str]) -> bool:
     """Make the files of an interrupted publication what the live branch says."""
-    log.warning("finishing an interrupted publication: %s", ", ".join(touched))
     before, live = repository[old], repository[repository.head.target]
     assert isinstance(before, pygit2.Commit)
     assert isinstance(live, pygit2.Commit)
+    behind = []
     for path in touched:
         target = folder / path
         found = repository.create_blob(target.read_bytes()) if target.is_file() else None
+        if found != blob_at(live, path):
+            behind.append(path)
         if found is not None and found not in (blob_at(before, path), blob_at(live, path)):
             # Edited by hand after the death: kept on a branch of its own, as the accepted text goes live.
             writer = Writer(folder, repository)
             tree = writer.tree_with(live, {path: found})
             commit = writer.record(tree, [live.id], SOFTWARE, f"Texte trouvé sur le serveur : {path}")
             writer.set_branch(f"refs/heads/recovered/{str(commit)[:12]}", commit)
-    _put_in_place(folder, _stage(repository, git_folder, live, touched))
+    if behind:
+        log.warning("finishing an interrupted publication: %s", ", ".join(behind))
+        _put_in_place(folder, _stage(repository, git_folder, live, behind))
     return _update_index(repository, {path: blob_at(live, path) for path in touched})

@@ -16,7 +16,7 @@ import pygit2
 from kb import paths
 from kb.article import Article
 from kb.errors import ContentError, KbError, StoreError, UnknownSlug
-from kb.git_store import Changes, GitStore, Person, Writer, blob_at, changed_paths, check_path, text_at
+from kb.git_store import Changes, GitStore, Person, Writer, blob_at, changed_paths, check_file, check_path, text_at
 from kb.merge import Merged, merge_articles
 
 _OPEN = "refs/heads/proposals/"
@@ -149,7 +149,7 @@ class Proposals:
         """
         reference = _reference(name)
         with self._store.writing() as writer:
-            if reference in writer.repository.references:
+            if {reference, _CLOSED + name} & set(writer.repository.references):
                 raise ProposalError(f"Une proposition s'appelle déjà « {name} ».")
             writer.adopt(changes)
             head = writer.repository.head.target
@@ -200,16 +200,18 @@ class Proposals:
         """List the open proposals that git has, by name."""
         repository = self._store.repository()
         head = repository.head.target
-        return [
-            _branch(repository, reference.removeprefix(_OPEN), repository.references[reference].target, head)
-            for reference in sorted(repository.references)
-            if reference.startswith(_OPEN)
-        ]
+        names = sorted(name for name in repository.references if name.startswith(_OPEN))
+        found = ((name, repository.references.get(name)) for name in names)
+        # One that is accepted or closed meanwhile is open no more.
+        return [_branch(repository, name.removeprefix(_OPEN), one.target, head) for name, one in found if one is not None]
 
     def is_live(self, commit: str) -> bool:
         """Tell whether a commit is part of the live text's history."""
         repository = self._store.repository()
-        return commit in repository and _is_part_of(repository, repository.head.target, commit)
+        try:
+            return _is_part_of(repository, repository.head.target, _commit(repository, commit).id)
+        except StoreError:
+            return False
 
     def file_changes(self, base: str, tip: str) -> list[FileChange]:
         """List what differs between two commits, a moved article as one change.
@@ -274,7 +276,7 @@ class Proposals:
             if _is_part_of(repository, repository.head.target, tip):
                 return str(repository.head.target)
             touched = changed_paths(repository, writer.commit(_base(repository, tip, repository.head.target)), writer.commit(tip))
-            writer.adopt(path for path in touched if _is_content(path))
+            writer.adopt(touched, check_file)
             if _is_part_of(repository, tip, repository.head.target):
                 return writer.publish(tip, touched)
             return _merge_live(writer, tip, who, message)
@@ -296,10 +298,11 @@ class Proposals:
             return True
 
     def close(self, name: str) -> None:
-        """Put a proposal that is refused or withdrawn aside; its text stays readable.
+        """Put a proposal that is refused or withdrawn aside; its text stays readable. One that is not open stays as it is.
 
         Raises:
-            ProposalError: there is no such proposal.
+            ProposalError: the name is not one.
+            StoreError: it cannot be recorded.
         """
         reference = _reference(name)
         with self._store.writing() as writer:
@@ -318,9 +321,10 @@ def _reference(name: str) -> str:
 def _commit(repository: pygit2.Repository, revision: str) -> pygit2.Commit:
     try:
         found = repository[revision]
-    except (KeyError, ValueError) as error:
-        raise StoreError(f"Le dépôt n'a pas la version {revision[:12]}.") from error
-    assert isinstance(found, pygit2.Commit)
+    except (KeyError, ValueError):
+        found = None
+    if not isinstance(found, pygit2.Commit):
+        raise StoreError(f"Le dépôt n'a pas la version {revision[:12]}.")
     return found
 
 
@@ -367,14 +371,15 @@ def _merge_live(
     repository = writer.repository
     merge = _merge(repository, tip)
     head = repository.head.target
-    writer.adopt({*merge.changes, *(one.live_path for one in merge.conflicts if one.live_path)})
+    others = _other_files(repository, tip, head)
+    writer.adopt({*merge.changes, *others, *(one.live_path for one in merge.conflicts if one.live_path)}, check_file)
     if repository.head.target != head:  # files edited by hand are live text too
         head, merge = repository.head.target, _merge(repository, tip)
+        others = _other_files(repository, tip, head)
     if merge.conflicts:
         raise MergeConflict(merge)
     validate(merge.changes)
     tree = writer.tree(head, merge.changes)
-    others = _other_files(repository, tip, head)
     if others:
         tree = writer.tree_with(writer.commit(writer.record(tree, [head], who, message)), others)
     return writer.publish(writer.record(tree, [head, tip], who, message), [*merge.changes, *others])
@@ -415,13 +420,13 @@ def _merge_one(repository: pygit2.Repository, live: pygit2.Commit, change: FileC
         return {} if already else Conflict(change, here, text, "gone")
     if new is None:
         return {here: None} if text == change.before else Conflict(change, here, text, "both-changed")
-    target = here if new == old else new  # a move on one side holds
+    target, both_moved = _target(old, here, new)
     moved: dict[str, str | None] = {here: None} if target != here else {}
     if target != here and blob_at(live, target):
         return Conflict(change, here, text, "exists")
-    if text == change.before:
+    if text == change.before and not both_moved:
         return {target: change.after, **moved}
-    if text == change.after:
+    if text == change.after and not both_moved:
         return {target: text, **moved}
     assert change.before is not None
     assert change.after is not None
@@ -434,6 +439,20 @@ def _merge_one(repository: pygit2.Repository, live: pygit2.Commit, change: FileC
     if merged.article is None:
         return Conflict(change, here, text, "both-changed", merged)
     return {target: merged.article.source, **moved}
+
+
+def _target(old: str, here: str, new: str) -> tuple[str, bool]:
+    """Where a moved article goes, and whether both sides moved it differently: one may change its name, the other its service."""
+    sides = list(zip(*(_parts(path) for path in (old, here, new)), strict=True))
+    target = "/".join(part for was, live, wanted in sides if (part := live if wanted == was else wanted))
+    return target, any(was not in (live, wanted) and live != wanted for was, live, wanted in sides)
+
+
+def _parts(path: str) -> tuple[str, str, str]:
+    """On line or archived, the service's folder, the name."""
+    top, _, rest = path.partition("/")
+    folder, _, name = rest.rpartition("/")
+    return top, folder, name
 
 
 def _file_changes(repository: pygit2.Repository, base: pygit2.Commit, tip: pygit2.Commit) -> Iterator[FileChange]:
@@ -475,7 +494,8 @@ def _moved_to(repository: pygit2.Repository, live: pygit2.Commit, path: str) -> 
 
 
 def _articles(commit: pygit2.Commit) -> Iterator[str]:
-    pending = [(name, commit.tree[name]) for name in (paths.ARTICLES, paths.ARCHIVE) if name in commit.tree]
+    # The last is read first: an article on line goes before one of the same name in the archive.
+    pending = [(name, commit.tree[name]) for name in (paths.ARCHIVE, paths.ARTICLES) if name in commit.tree]
     while pending:
         path, found = pending.pop()
         if isinstance(found, pygit2.Tree):

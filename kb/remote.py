@@ -114,12 +114,12 @@ class Remote:
         reference = repository.references.get(TRACKING + self.branch)
         if reference is None:
             raise BranchMissing(
-                f"La branche « {self.branch} » n'existe pas dans {self._shown} : créez-la, ou corrigez BIBLE_REMOTE_BRANCH."
+                f"La branche « {self.branch} » n'existe pas dans {self.shown} : créez-la, ou corrigez BIBLE_REMOTE_BRANCH."
             )
         return str(reference.target)
 
     @property
-    def _shown(self) -> str:
+    def shown(self) -> str:
         """The address without what may be secret in it."""
         return re.sub(r"//[^@/]*@", "//", self.url)
 
@@ -138,16 +138,16 @@ class Remote:
         if _is_moved(said):
             return BranchMoved("Une branche a changé sur la forge : récupérez-la avant d'envoyer la vôtre.")
         if isinstance(error, pygit2.AuthError) or re.search(r"authentication|\b40[13]\b", said):
-            message = f"{self._shown} refuse BIBLE_REMOTE_USER et BIBLE_REMOTE_TOKEN : le jeton est faux, périmé ou sans droit d'écriture."
+            message = f"{self.shown} refuse BIBLE_REMOTE_USER et BIBLE_REMOTE_TOKEN : le jeton est faux, périmé ou sans droit d'écriture."
             return RemoteError(message, temporary=False)
         if isinstance(error, pygit2.CertificateError) or re.search(r"certificate|hostkey|known_hosts", said):
-            return RemoteError(f"L'identité de {self._shown} n'est pas reconnue (certificat, ou clé ssh de la machine).", temporary=False)
+            return RemoteError(f"L'identité de {self.shown} n'est pas reconnue (certificat, ou clé ssh de la machine).", temporary=False)
         if re.search(r"\b404\b|not found|no such file|failed to resolve path|unsupported url|invalid argument", said):
-            message = f"Il n'y a pas de dépôt à l'adresse {self._shown} : vérifiez BIBLE_REMOTE et les droits du jeton."
+            message = f"Il n'y a pas de dépôt à l'adresse {self.shown} : vérifiez BIBLE_REMOTE et les droits du jeton."
             return RemoteError(message, temporary=False)
         if "does not match any existing object" in said or isinstance(error, ValueError | KeyError):
-            return RemoteError(f"L'échange avec {self._shown} est impossible ({error}).", temporary=False)
-        message = f"{self._shown} ne répond pas ({str(error)[:200]}). Rien n'est perdu : un nouvel essai suivra."
+            return RemoteError(f"L'échange avec {self.shown} est impossible ({error}).", temporary=False)
+        message = f"{self.shown} ne répond pas ({str(error)[:200]}). Rien n'est perdu : un nouvel essai suivra."
         return RemoteError(message, temporary=True)
 
 

@@ -6,6 +6,7 @@ Markdown nor HTML; HTML passes through nh3 with a closed list of tags; an unfill
 
 from __future__ import annotations
 
+import contextlib
 import html
 import re
 from collections.abc import Callable, Mapping
@@ -52,6 +53,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 # People write a list right under its sentence; Markdown wants a blank line between them.
 _LIST_AFTER_TEXT = re.compile(r"^((?![-*+>|`~#]|\d+[.)][ \t])\S.*)\n(?=(?:[-*+]|\d+[.)])[ \t])", re.MULTILINE)
+
+# Some two hundred milliseconds of Markdown; the links of an article take a hundredth of it.
+_MAX_BRACKET_STEPS = 200_000
+_BLANK_LINES = re.compile(r"\n[ \t]*\n")
+_BRACKET = re.compile(r"[\[\]()]")
 
 ALLOWED_TAGS = {
     "a", "abbr", "blockquote", "br", "code", "dd", "del", "div", "dl", "dt", "em", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li",
@@ -204,11 +210,34 @@ def to_html(text: str, resolve: LinkResolver | None = None) -> str:
         resolve: slug → (title, URL) of the article that ``[[slug]]`` points to, or ``None`` when there is none, which leaves the words.
     """
     linked = WIKI_LINK.sub(lambda match: _wiki_link(match, resolve), _LIST_AFTER_TEXT.sub(r"\1\n\n", text))
-    # A parser of its own each time: Markdown instances keep state and are not safe across threads.
-    raw = markdown.markdown(linked, extensions=["tables", "sane_lists", "fenced_code"], output_format="html")
+    raw = _markdown(linked)
     clean = nh3.clean(raw, tags=ALLOWED_TAGS, attributes=ALLOWED_ATTRIBUTES, url_schemes=URL_SCHEMES, link_rel="noopener noreferrer")
     # A mark inside an attribute (a link to an unfilled address) becomes words: no tag may stand there.
     return _MARK.sub(_mark_html, re.sub(r'="[^"]*"', lambda match: show_missing(match.group()), clean))
+
+
+def _markdown(text: str) -> str:
+    """Convert Markdown; a text that would take minutes or more levels than Python has is shown as it is written."""
+    if _bracket_steps(text) <= _MAX_BRACKET_STEPS:
+        # A parser of its own each time: Markdown instances keep state and are not safe across threads.
+        with contextlib.suppress(RecursionError):
+            return markdown.markdown(text, extensions=["tables", "sane_lists", "fenced_code"], output_format="html")
+    return f"<pre>{html.escape(text)}</pre>"
+
+
+def _bracket_steps(text: str) -> int:
+    """Count the characters that Python-Markdown reads looking for the end of links: from each bracket to its match, or its block's end."""
+    steps = 0
+    for block in _BLANK_LINES.split(text) if "[" in text else ():
+        opened: dict[str, list[int]] = {"]": [], ")": []}
+        for match in _BRACKET.finditer(block):
+            bracket = match.group()
+            if bracket in "[(":
+                opened["]" if bracket == "[" else ")"].append(match.start())
+            elif opened[bracket]:
+                steps += match.start() - opened[bracket].pop()
+        steps += sum(len(block) - start for starts in opened.values() for start in starts)
+    return steps
 
 
 def to_plain(text: str, resolve: LinkResolver | None = None) -> str:

@@ -6,7 +6,7 @@ import base64
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 class GitServer:
     """Where it answers, whom it lets in, and the ``Authorization`` headers that it was shown.
 
-    ``moved_to`` sends every request elsewhere; ``status`` answers every request with an error.
+    ``moved_to`` sends every request elsewhere; ``status`` answers every request with an error, and ``fault`` says with which one, from the
+    request's method and path (0: none).
     """
 
     url: str
@@ -26,6 +27,7 @@ class GitServer:
     token: str = "jeton"
     moved_to: str = ""
     status: int = 0
+    fault: Callable[[str, str], int] = lambda _method, _path: 0
     seen: list[str | None] = field(default_factory=list)
 
 
@@ -43,8 +45,9 @@ def serve(root: Path) -> Iterator[GitServer]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            if state.status or given != "Basic " + base64.b64encode(f"{state.user}:{state.token}".encode()).decode():
-                self.send_response(state.status or 401)
+            status = state.status or state.fault(self.command, self.path)
+            if status or given != "Basic " + base64.b64encode(f"{state.user}:{state.token}".encode()).decode():
+                self.send_response(status or 401)
                 self.send_header("WWW-Authenticate", 'Basic realm="git"')
                 self.send_header("Content-Length", "0")
                 self.end_headers()

@@ -270,3 +270,18 @@ def test_a_damaged_repository_says_so(repository: Repository) -> None:
     (repository.root / ".git" / "objects" / parent[:2] / parent[2:]).unlink()
     with pytest.raises(StoreError, match="git fsck"):
         GitStore(repository.root).history(UN)
+
+
+def test_loose_objects_are_packed_and_nothing_is_lost(repository: Repository) -> None:
+    repository.commit("Création", {UN: "1"})
+    before = GitStore(repository.root).history(UN)
+    repository.git("config", "gc.auto", "1")
+    # git guesses how many objects are loose from those of one folder.
+    telling = [text for text in (f"{number}" for number in range(5_000)) if str(pygit2.hash(text)).startswith("17")]
+    for text in telling[:3]:
+        pygit2.Repository(str(repository.root)).create_blob(text.encode())
+    assert repository.git("count-objects", "-v").split("\n")[2] == "in-pack: 0"
+    GitStore(repository.root).tidy()
+    assert repository.git("count-objects", "-v").split("\n")[2] != "in-pack: 0"
+    assert GitStore(repository.root).history(UN) == before
+    assert GitStore(repository.root).read(UN) == "1"

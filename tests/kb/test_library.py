@@ -10,7 +10,7 @@ import pytest
 
 from kb import library as library_module
 from kb.article import Article
-from kb.errors import KbError, UnknownSlug
+from kb.errors import ContentError, KbError, UnknownSlug
 from kb.library import Library
 from tests.kb.conftest import CARD_PATH, PASSPORT_PATH, Content
 
@@ -191,3 +191,69 @@ def test_the_content_hash_covers_articles_and_synonyms(content: Content) -> None
     after_synonyms = content.library().content_hash
     content.write(PASSPORT_PATH, "---\ntitle: Autre\n---\nBonjour.")
     assert len({before, after_synonyms, content.library().content_hash}) == 3
+
+
+# ---- as it would be ----
+TRI, CASSE = "articles/dechets/tri.md", "articles/dechets/casse.md"
+CHANGES: dict[str, dict[str, str | None]] = {
+    "nothing": {},
+    "edited": {PASSPORT_PATH: "---\ntitle: Autre\nsee_also: [carte-identite]\n---\nBonjour."},
+    "created": {TRI: "---\ntitle: Tri\naliases: [ancien-tri]\n---\nVoir [[passeport]]."},
+    "deleted": {CARD_PATH: None},
+    "renamed": {CARD_PATH: None, "articles/etat-civil/cni.md": "---\ntitle: Carte\naliases: [carte-identite]\n---\nBonjour."},
+    "moved": {PASSPORT_PATH: None, "articles/accueil/passeport.md": "---\ntitle: Passeport\n---\nBonjour."},
+    "moved, told in the other order": {"articles/accueil/passeport.md": "---\ntitle: Passeport\n---\nBonjour.", PASSPORT_PATH: None},
+    "two that change names": {
+        PASSPORT_PATH: "---\ntitle: Refaire sa carte\n---\nBonjour.",
+        CARD_PATH: "---\ntitle: Demander un passeport\n---\nBonjour.",
+    },
+    "archived": {PASSPORT_PATH: None, "archive/etat-civil/passeport.md": "---\ntitle: Passeport\n---\nBonjour."},
+    "archived beside one of the same name": {"archive/dechets/passeport.md": "---\ntitle: Passeport\n---\nBonjour."},
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_changed_is_what_a_reading_finds_once_it_is_written(content: Content, case: str) -> None:
+    library = content.library()
+    assert library.aliases == {}  # worked out before: not to be kept
+    assert library.backlinks
+    before = dict(library.articles)
+    changed = library.changed(CHANGES[case])
+    for path, text in CHANGES[case].items():
+        if text is None:
+            (content.root / path).unlink()
+        else:
+            content.write(path, text)
+    read = content.library()
+    assert list(changed.articles.items()) == list(read.articles.items()), "the same articles, in the same order"
+    assert (changed.aliases, changed.backlinks, changed.content_hash) == (read.aliases, read.backlinks, read.content_hash)
+    assert changed.context == library.context
+    assert dict(library.articles) == before, "a snapshot in use does not change"
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "line"),
+    [
+        ({PASSPORT_PATH: "---\ntitle: [\n---\n"}, PASSPORT_PATH, 3),
+        ({TRI: "Pas d'en-tête."}, TRI, 1),
+        ({TRI: "---\ntitle: Tri\n---\nTél. {{ service.telephone }}.\n"}, TRI, 4),
+        ({TRI: "---\ntitle: Tri\nshort: '{{ 7*7 }}'\n---\nBonjour.\n"}, TRI, 3),
+        ({"articles/dechets/passeport.md": "---\ntitle: Un autre\n---\nBonjour."}, "articles/dechets/passeport.md", 1),
+        ({TRI: "---\ntitle: Tri\n---\n", "articles/voirie/tri.md": "---\ntitle: Tri\n---\n"}, "articles/voirie/tri.md", 1),
+    ],
+)
+def test_a_change_that_would_break_an_article_is_refused(content: Content, changes: dict[str, str | None], path: str, line: int) -> None:
+    library = content.library()
+    with pytest.raises(ContentError) as caught:
+        library.changed(changes)
+    assert (caught.value.problem.path, caught.value.problem.line) == (path, line)
+    assert set(library.articles) == GOOD
+
+
+def test_changed_neither_reads_nor_writes(content: Content, parsed: list[str]) -> None:
+    library = content.library()
+    parsed.clear()
+    shutil.rmtree(content.root)
+    changed = library.changed({TRI: "---\ntitle: Tri\n---\nBonjour.", "services.yml": "[", "articles/absent.md": None})
+    assert set(changed.articles) == GOOD | {"tri"}
+    assert (changed.context, parsed, content.root.exists()) == (library.context, [], False)
