@@ -114,6 +114,8 @@ def placeholders(text: str) -> tuple[Placeholder, ...]:
         tree = _environment.parse(text)
     except TemplateSyntaxError as error:
         raise TemplateError(f"Accolades mal fermées ou mal placées ({error.message}).", error.lineno) from error
+    except RecursionError as error:
+        raise TemplateError("Ces accolades sont trop imbriquées : une variable s'écrit {{ service.phone }}.") from error
     found = []
     for statement in tree.body:
         if not isinstance(statement, nodes.Output):
@@ -221,7 +223,8 @@ def _markdown(text: str) -> str:
     if _bracket_steps(text) <= _MAX_BRACKET_STEPS:
         # A parser of its own each time: Markdown instances keep state and are not safe across threads.
         with contextlib.suppress(RecursionError):
-            return markdown.markdown(text, extensions=["tables", "sane_lists", "fenced_code"], output_format="html")
+            converted: str = markdown.markdown(text, extensions=["tables", "sane_lists", "fenced_code"], output_format="html")
+            return converted
     return f"<pre>{html.escape(text)}</pre>"
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from scripts.bench_editing import COMMITS, PROPOSALS, Editing
 from scripts.bench_serving import Changes, Serving
 from scripts.bench_systems import OURS, TXTAI, Answer
 from search.evaluation import Query, figures
@@ -18,6 +20,8 @@ NET_LIMIT_MS = 15.0
 GROWTH_LIMIT = 2.0
 CHANGE_LIMIT_SECONDS = 1.0
 LOAD_CLIENTS = 32
+HISTORY_LIMIT_MS = 200.0
+LIST_LIMIT_MS = 100.0
 
 Verdict = Literal["ok", "missed", "not measured"]
 
@@ -83,6 +87,7 @@ class Scale:
     latency: dict[str, Latency]
     known_recall_5: dict[str, float]
     changes: Changes
+    editing: Editing
     serving: Serving
 
 
@@ -120,6 +125,7 @@ def checks(report: Report) -> list[Check]:
     reference = _scale(report, REFERENCE_SIZE)
     net = {name: latency.net_p50_ms for name, latency in reference.latency.items()} if reference else {}
     changes = reference.changes if reference else None
+    editing = reference.editing if reference else None
     growth = ratios(report).get("growth", math.nan)
     busy = [load for scale in report.scales for load in scale.serving.loads if load.clients == LOAD_CLIENTS]
     errors = sum(load.errors for load in busy)
@@ -132,6 +138,14 @@ def checks(report: Report) -> list[Check]:
             "changed article searchable under 1 s at 5,000, no failed request",
             f"{changes.median_seconds:.2f} s, {changes.visitor_failures} of {changes.visitor_requests} failed" if changes else "–",
             _verdict(changes.median_seconds < CHANGE_LIMIT_SECONDS and not changes.visitor_failures) if changes else "not measured",
+        ),
+        _limited(f"history of one article among {COMMITS} commits", _slowest(editing, "history_ms"), HISTORY_LIMIT_MS, " ms, slowest"),
+        _limited(f"page of the proposals, {PROPOSALS} open", _slowest(editing, "list_ms"), LIST_LIMIT_MS, " ms, slowest"),
+        _limited(
+            "accepted text searchable in every worker",
+            _slowest(editing, "accepted_elsewhere_seconds"),
+            CHANGE_LIMIT_SECONDS,
+            " s, slowest",
         ),
         Check(
             f"0 errors at {LOAD_CLIENTS} clients",
@@ -167,7 +181,7 @@ def render(report: Report) -> str:
     """Lay out the whole report for a terminal."""
     parts = [f"Model {report.model}; {report.machine}; {report.encoded_per_second:.0f} passages encoded a second", _accuracy_table(report)]
     if report.scales:
-        parts += [_latency_table(report), _upkeep_table(report), _load_table(report)]
+        parts += [_latency_table(report), _upkeep_table(report), _editing_table(report), _load_table(report)]
     parts.append(table(["required", "measured", ""], [(one.name, one.measured, one.verdict) for one in checks(report)]))
     return "\n\n".join(parts)
 
@@ -228,6 +242,28 @@ def _upkeep_table(report: Report) -> str:
     return f"Index build (encoding left out), change to search, start-up, memory\n{table(head, rows)}"
 
 
+def _editing_table(report: Report) -> str:
+    rows = []
+    for scale in report.scales:
+        found = scale.editing
+        rows.append(
+            (
+                f"{scale.articles}",
+                _middle_and_worst(found.history_ms, 0),
+                _middle_and_worst(found.git_log_ms, 0),
+                _middle_and_worst(found.list_ms, 0),
+                _middle_and_worst(found.accepted_here_seconds, 2),
+                _middle_and_worst(found.accepted_elsewhere_seconds, 2),
+            )
+        )
+    head = ["articles", "history ms", "git log ms", "proposals page ms", "accepted, here s", "accepted, other worker s"]
+    return f"Versions and proposals, {COMMITS} commits, {PROPOSALS} open proposals: median (slowest)\n{table(head, rows)}"
+
+
+def _middle_and_worst(values: tuple[float, ...], digits: int) -> str:
+    return f"{statistics.median(values):.{digits}f} ({max(values):.{digits}f})"
+
+
 def _load_table(report: Report) -> str:
     rows = [
         (
@@ -284,6 +320,10 @@ def _compared(name: str, ours: float | None, other: float | None, unit: str, *, 
         return Check(name, "–", "not measured")
     digits = 3 if at_least else 2
     return Check(name, f"{ours:.{digits}f}{unit} against {other:.{digits}f}{unit}", _verdict(ours >= other if at_least else ours <= other))
+
+
+def _slowest(editing: Editing | None, name: str) -> float | None:
+    return max(getattr(editing, name)) if editing else None
 
 
 def _verdict(is_met: bool) -> Verdict:

@@ -21,6 +21,7 @@ from pathlib import Path
 from kb.errors import KbError
 from kb.library import Library
 from scripts.bench_content import ContentError, known_items, long_messages, write_articles
+from scripts.bench_editing import measure_editing
 from scripts.bench_report import Accuracy, Build, Latency, Report, Scale, render
 from scripts.bench_serving import ServingError, measure_changes, measure_serving
 from scripts.bench_systems import (
@@ -166,10 +167,12 @@ def measure_scale(bench: Bench, articles: int) -> Scale:
     del systems, txtai, index
     _say(f"{articles} articles: changes")
     changes = measure_changes(folder / "kb", folder / "var" / "index", bench.embedder, bench.long_messages, folder / "live")
+    _say(f"{articles} articles: versions and proposals")
+    editing = measure_editing(folder / "kb", folder / "var" / "index", bench.embedder, folder / "editing")
     _say(f"{articles} articles: service")
     serving = measure_serving(folder / "kb", folder / "var", bench.long_messages, bench.clients, bench.seconds)
     latency = {name: Latency.of(found) for name, found in answers.items()}
-    return Scale(articles, build, latency, known, changes, serving)
+    return Scale(articles, build, latency, known, changes, editing, serving)
 
 
 def _encode(cached: CachedEmbedder, library: Library) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
+import click
 from flask import Flask
 from flask_wtf.csrf import CSRFProtect
 
 from kb import git_store
 from search.live import LiveEngine
-from webapp import errors, i18n, security, views
-from webapp.routes import api, articles, desk, health
+from webapp import accounts, cli, database, digest, errors, i18n, permissions, proposals, security, sync, views
+from webapp.routes import admin, api, articles, auth, desk, editor, health, hooks, requests, reviews, twins, versions
+from webapp.routes import proposals as proposal_pages
 from webapp.settings import SAMPLE_KB, Settings, load_settings
 from webapp.state import Bible
 
@@ -27,6 +31,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         StoreError: the content repository cannot be made.
         KbError: the content folder does not exist.
         SearchError: the index cannot be written.
+        DatabaseUnavailable: the database cannot be opened.
     """
     settings = settings or load_settings()
     app = Flask(__name__)
@@ -37,6 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_HTTPONLY=True,
         BABEL_DEFAULT_LOCALE=settings.language,
+        BABEL_DEFAULT_TIMEZONE=settings.timezone,
         WTF_CSRF_TIME_LIMIT=None,
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
@@ -44,17 +50,49 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     if settings.kb_dir is None:
         git_store.ensure_repository(settings.content_dir, SAMPLE_KB)
-    live = LiveEngine(settings.content_dir, settings.index_dir, settings.load_embedder)
-    if settings.watch:
-        live.start()
-    app.extensions["bible"] = Bible(settings, live, git_store.GitStore(settings.content_dir))
+    database.migrate(settings)
+
+    def open_live() -> LiveEngine:
+        live = LiveEngine(settings.content_dir, settings.index_dir, settings.load_embedder)
+        if settings.watch:
+            live.start()
+        return live
+
+    state = app.extensions["bible"] = Bible(settings, open_live, git_store.GitStore(settings.content_dir))
+    is_served = click.get_current_context(silent=True) is None
+    if is_served:  # not for a command (`flask --app webapp user …`), which needs no model
+        _ = state.live
 
     csrf = CSRFProtect(app)
     i18n.init_app(app)
-    security.init_app(app)
+    security.init_app(app, settings)
     errors.init_app(app)
+    database.init_app(app, settings)
+    accounts.init_app(app, settings)
+    permissions.init_app(app)
     views.init_app(app)
-    for blueprint in (desk.blueprint, articles.blueprint, api.blueprint, health.blueprint):
+    cli.init_app(app)
+    digest.init_app(app, proposals.count_open)
+    proposals.init_app(app)
+    for blueprint in (
+        desk.blueprint,
+        articles.blueprint,
+        editor.blueprint,
+        proposal_pages.blueprint,
+        versions.blueprint,
+        requests.blueprint,
+        api.blueprint,
+        auth.blueprint,
+        admin.blueprint,
+        twins.blueprint,
+        reviews.blueprint,
+        health.blueprint,
+        hooks.blueprint,
+    ):
         app.register_blueprint(blueprint)
-    csrf.exempt(api.blueprint)  # the API reads no cookie, so no other site can use a visitor's
+    csrf.exempt(hooks.blueprint)  # signed by the forge
+    csrf.exempt(api.blueprint)  # the guard of `permissions` asks for it where a call comes with a cookie
+    if settings.watch and is_served:
+        threading.Thread(target=state.store.tidy, name="bible-tidy", daemon=True).start()
+        sync.start(app, settings)
     return app

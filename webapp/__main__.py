@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from search.index_store import IndexStore
+from webapp.database import DatabaseUnavailable, migrate
 from webapp.settings import PROJECT, SettingsError, load_settings
 
 
@@ -14,7 +15,8 @@ def main() -> int:  # noqa: RET503  # execv does not return  # noqa: RET503  # t
     """Serve until stopped; returns an exit status when it could not start."""
     try:
         settings = load_settings()
-    except SettingsError as error:
+        migrate(settings)
+    except (SettingsError, DatabaseUnavailable) as error:
         print(error, file=sys.stderr)
         return 2
     meta = IndexStore(settings.index_dir, None).meta()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, g, jsonify, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from pydantic import BaseModel
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from kb.errors import KbError, StoreError, UnknownChannel, UnknownSlug
+from kb.errors import KbError, StoreError, UnknownChannel, UnknownRevision, UnknownSlug
+from kb.proposals import ProposalError
 from search.errors import QueryError, SearchError
 
 log = logging.getLogger(__name__)
@@ -19,8 +21,10 @@ log = logging.getLogger(__name__)
 # Our own errors → the status that they mean; the first class that matches wins.
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (UnknownSlug, 404),
+    (UnknownRevision, 404),
     (UnknownChannel, 422),
     (QueryError, 422),
+    (ProposalError, 409),
     (StoreError, 503),
     (SearchError, 503),
     (KbError, 422),
@@ -43,13 +47,14 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, _csrf_error)
     for kind, status in _STATUS:
         app.register_error_handler(kind, lambda error, status=status: error_response(status, str(error)))
+    app.register_error_handler(OperationalError, _no_database)
     app.register_error_handler(Exception, _unexpected)
 
 
 def error_response(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> Response:
     """Make the response of an error: JSON under ``/api/`` and for health checks, a page elsewhere."""
     title = HTTPStatus(status).phrase
-    if request.path.startswith(("/api/", "/healthz", "/readyz")):
+    if request.path.startswith(("/api/", "/hooks/", "/healthz", "/readyz")):
         response = jsonify(Problem(title=title, status=status, detail=detail, errors=errors).model_dump(exclude_none=True))
         response.content_type = "application/problem+json"
     else:
@@ -61,11 +66,14 @@ def error_response(status: int, detail: str, errors: list[dict[str, str]] | None
 def _heading(status: int) -> str:
     headings: dict[int, str] = {
         400: _("Demande incomprise"),
+        401: _("Connexion nécessaire"),
         403: _("Accès refusé"),
         404: _("Page introuvable"),
         405: _("Action impossible"),
+        409: _("Action impossible"),
         413: _("Message trop long"),
         422: _("Demande à corriger"),
+        429: _("Trop d'essais"),
         503: _("Service momentanément indisponible"),
     }
     return headings.get(status, str(_("Une erreur est survenue")))
@@ -78,12 +86,9 @@ def _detail(error: HTTPException) -> str:
         413: _("Ce que vous envoyez dépasse 2 Mo. Gardez le passage qui contient la demande."),
         415: _("Le corps de la requête doit être en JSON (Content-Type: application/json)."),
     }
-    status = error.code or 500
-    if status in known:
-        return known[status]
     # What werkzeug says by default is in English, and for developers.
     own = error.description if error.description != type(error).description else None
-    return own or _("Réessayez ; si l'erreur revient, prévenez votre administrateur.")
+    return own or known.get(error.code or 500) or _("Réessayez ; si l'erreur revient, prévenez votre administrateur.")
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -98,6 +103,14 @@ def _http_error(error: HTTPException) -> Response:
 def _csrf_error(_error: CSRFError) -> Response:
     return error_response(
         400, _("Le formulaire a expiré. Revenez en arrière, rechargez la page et renvoyez-le : votre texte y est encore.")
+    )
+
+
+def _no_database(error: OperationalError) -> Response:
+    log.error("the database does not answer: %s", type(error.orig).__name__)
+    g.account = None  # the page of this very error must not ask it who acts
+    return error_response(
+        503, _("La base de données ne répond pas. Réessayez dans un instant ; si cela dure, prévenez votre administrateur.")
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, current_app, redirect, request, session, url_for
+from flask import Flask, Response, current_app, has_request_context, redirect, request, session, url_for
 from flask_babel import Babel, get_locale
 
 LANGUAGES = {"fr": "Français", "en": "English"}
@@ -20,14 +20,15 @@ def init_app(app: Flask) -> None:
         if chosen in LANGUAGES:
             session["language"] = chosen
         target = request.form.get("next", "")
-        return redirect(target if _is_local(target) else url_for("desk.show"), code=303)  # type: ignore[return-value]
+        return redirect(target if is_local(target) else url_for("desk.show"), code=303)  # type: ignore[return-value]
 
 
-def _is_local(target: str) -> bool:
+def is_local(target: str) -> bool:
     """Tell whether an address stays on this site: browsers drop tabs and line ends from it, and read a backslash as a slash."""
     is_plain = not any(character < " " or character == "\\" for character in target)
     return is_plain and target.startswith("/") and not target.startswith("//")
 
 
 def _locale() -> str:
-    return str(session.get("language") or current_app.config["BABEL_DEFAULT_LOCALE"])
+    chosen = session.get("language") if has_request_context() else None  # a command has no session
+    return str(chosen or current_app.config["BABEL_DEFAULT_LOCALE"])

@@ -10,6 +10,12 @@ from pydantic.json_schema import models_json_schema
 from webapp.errors import Problem
 
 _REF = "#/components/schemas/{model}"
+_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A token made on the page « Mon compte », with the scope `match` (POST /match) or `read` (GET); "
+    "the demonstration asks for none.",
+}
 
 
 def document(
@@ -50,6 +56,7 @@ def document(
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/api/v1"}],
+        "security": [{"token": []}],
         "paths": {
             "/match": {"post": match_operation},
             "/search": {
@@ -64,7 +71,7 @@ def document(
             "/articles": {"get": _operation("listArticles", "List articles", articles, (), [*narrowing, *paging])},
             "/articles/{slug}": {"get": _operation("getArticle", "Read one article", article, (404,), [slug])},
         },
-        "components": {"schemas": definitions["$defs"]},
+        "components": {"schemas": definitions["$defs"], "securitySchemes": {"token": _TOKEN}},
     }
 
 
@@ -79,7 +86,7 @@ def _operation(
     answers: dict[str, Any] = {
         "200": {"description": "OK", "content": {"application/json": {"schema": {"$ref": _REF.format(model=answer.__name__)}}}}
     }
-    for status in errors:
+    for status in (401, 403, *errors):
         answers[str(status)] = {"description": "See the problem's detail", **problem}
     operation: dict[str, Any] = {"operationId": identifier, "summary": summary, "responses": answers}
     if parameters:

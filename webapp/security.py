@@ -1,15 +1,17 @@
-"""What protects every response: who may connect, a strict content policy, and nothing cached that may hold a message."""
+"""What protects every response: from where one may connect, a strict content policy, and nothing cached that may hold a message."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request, url_for
 from flask_babel import gettext as _
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from webapp.settings import is_loopback
+from webapp.settings import Settings, is_loopback
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -33,25 +35,36 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# For a service that people reach by HTTPS: their browsers keep to it for a year.
+STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=31536000"}
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, settings: Settings) -> None:
     """Add the checks before, and the headers after, every request."""
     version = _static_version(Path(app.static_folder or ""))
+    own_name = (urlsplit(settings.site_url).hostname or "").lower()
+    is_https = settings.site_url.startswith("https://")
+    headers = HEADERS | STRICT_TRANSPORT if is_https else HEADERS
+    app.config["SESSION_COOKIE_SECURE"] = is_https
+    if settings.proxies:
+        count = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
 
     @app.before_request
     def refuse_other_machines() -> None:
-        # Without accounts everybody who connects is an agent: only this machine may, whatever address gunicorn was given.
-        if request.remote_addr and not is_loopback(request.remote_addr):
-            abort(403, _("Ce service n'accepte que les connexions de cette machine tant qu'il n'y a pas de comptes."))
+        # In the demonstration everybody who connects is somebody: only this machine may, whatever address gunicorn was given.
+        if settings.is_demo and request.remote_addr and not is_loopback(request.remote_addr):
+            abort(403, _("La démonstration n'accepte que les connexions de cette machine."))
         # A site that points its own name to this machine would be read as ours by the agent's browser. Werkzeug's TRUSTED_HOSTS
         # does this before an address can be built for the error page, and knows no IPv6.
-        if not is_loopback(re.sub(r":\d+$", "", request.host)):
-            abort(403, _("Ce service ne répond qu'à l'adresse de cette machine : http://localhost ou http://127.0.0.1."))
+        host = re.sub(r":\d+$", "", request.host)
+        if not (own_name and host.lower() == own_name) and not is_loopback(host):
+            address = settings.site_url or "http://localhost, http://127.0.0.1"
+            abort(403, _("Ce service ne répond qu'à son adresse : %(address)s.", address=address))
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        for name, value in HEADERS.items():
+        for name, value in headers.items():
             response.headers.setdefault(name, value)
         if request.endpoint == "static":
             # The address changes with the content, so the copy that a browser holds never goes stale.

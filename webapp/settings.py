@@ -8,6 +8,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -36,7 +37,7 @@ class Settings(BaseSettings):
     ] = DEFAULT_MODEL
     model_query_prompt: Annotated[str | None, Field(description="Words before every query, for models that want them")] = None
     model_passage_prompt: Annotated[str | None, Field(description="Words before every passage, for models that want them")] = None
-    host: Annotated[str, Field(description="Address to serve on; loopback only until there are accounts")] = "127.0.0.1"
+    host: Annotated[str, Field(description="Address to serve on; loopback only in the demonstration mode")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535, description="Port to serve on")] = 8000
     workers: Annotated[int, Field(ge=1, le=64, description="gunicorn worker processes")] = 2
     threads: Annotated[int, Field(ge=1, le=64, description="Threads in each worker")] = 4
@@ -45,16 +46,68 @@ class Settings(BaseSettings):
     ] = ""
     secret_key: Annotated[str, Field(repr=False, description="Signs cookies and forms; made and kept in `BIBLE_VAR_DIR` when empty")] = ""
     language: Annotated[Literal["fr", "en"], Field(description="Language of the interface until the agent picks one")] = "fr"
+    timezone: Annotated[str, Field(description="Where the clocks are (`Indian/Reunion`, `America/Martinique`…)")] = "Europe/Paris"
     watch: Annotated[bool, Field(description="Watch the content folder and index changes at once")] = True
 
-    @field_validator("host")
+    accounts: Annotated[
+        Literal["demo", "on"],
+        Field(description="`demo`: three ready roles and no password, on this machine only; `on`: people log in"),
+    ] = "demo"
+    database_url: Annotated[
+        str, Field(repr=False, description="Accounts and proposals; SQLite in `BIBLE_VAR_DIR` by default, `postgresql+psycopg://…`")
+    ] = ""
+    site_url: Annotated[
+        str, Field(description="Address at which people reach the service (https://bible.ville.example); links and log-ins need it")
+    ] = ""
+    proxies: Annotated[int, Field(ge=0, le=5, description="How many reverse proxies stand before the service")] = 0
+    session_hours: Annotated[int, Field(ge=1, le=720, description="How long a log-in lasts")] = 12
+    local_login: Annotated[bool, Field(description="Let people log in with a password; off where OpenID Connect is the only way")] = True
+    oidc_issuer: Annotated[str, Field(description="OpenID Connect provider (ProConnect, Keycloak…); empty: none")] = ""
+    oidc_client_id: Annotated[str, Field(description="Name under which the provider knows this service")] = ""
+    oidc_client_secret: Annotated[str, Field(repr=False, description="Secret shared with the provider")] = ""
+    oidc_label: Annotated[str, Field(description="Words of the log-in button")] = "ProConnect"
+    oidc_scopes: Annotated[str, Field(description="What is asked of the provider")] = "openid profile email"
+    oidc_acr_values: Annotated[str, Field(description="Level of authentication asked for (`eidas1` for ProConnect)")] = ""
+    oidc_roles_claim: Annotated[
+        str,
+        Field(
+            description="Claim with the roles: `bible-agent`, `bible-editor:<service>`, `bible-admin`; dots go down into objects. "
+            "Empty: roles are given here, and only people who have an account come in"
+        ),
+    ] = "roles"
+    oidc_trust_email: Annotated[
+        bool, Field(description="The provider vouches for e-mail addresses without saying that it verified them (ProConnect)")
+    ] = False
+    self_publish: Annotated[bool, Field(description="Let an editor publish a proposal of their own")] = False
+
+    remote: Annotated[str, Field(description="Git address of the content on a forge; empty: no forge")] = ""
+    remote_branch: Annotated[str, Field(description="Branch of the live text on the forge")] = "main"
+    remote_user: Annotated[str, Field(description="Name of the service's account on the forge")] = "oauth2"
+    remote_token: Annotated[str, Field(repr=False, description="Its access token: pushes branches, opens pull requests")] = ""
+    forge: Annotated[
+        Literal["", "github", "gitlab", "forgejo"], Field(description="Kind of forge; guessed from `BIBLE_REMOTE` where the name tells it")
+    ] = ""
+    forge_api: Annotated[str, Field(description="Address of the forge's API; worked out from `BIBLE_REMOTE` when empty")] = ""
+    webhook_secret: Annotated[
+        str, Field(repr=False, description="Signs what the forge sends to `/hooks/forge`; empty: the address is off")
+    ] = ""
+    sync_seconds: Annotated[int, Field(ge=5, le=86_400, description="How often the forge is looked at")] = 60
+
+    smtp_url: Annotated[
+        str, Field(repr=False, description="`smtp://user:password@host:587` (STARTTLS) or `smtps://…`; empty: no e-mail is sent")
+    ] = ""
+    mail_from: Annotated[str, Field(description="Sender of the e-mails")] = ""
+
+    @field_validator("timezone")
     @classmethod
-    def _loopback_only(cls, value: str) -> str:
-        if not is_loopback(value):
-            raise ValueError("tant qu'il n'y a pas de comptes, le service n'écoute que sur cette machine : 127.0.0.1, ::1 ou localhost")
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("donnez un fuseau comme Europe/Paris ou Indian/Reunion") from error
         return value
 
-    @field_validator("public_url")
+    @field_validator("public_url", "site_url", "oidc_issuer", "forge_api")
     @classmethod
     def _web_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
@@ -66,6 +119,43 @@ class Settings(BaseSettings):
         if self.var_dir.exists() and not self.var_dir.is_dir():
             raise ValueError(f"BIBLE_VAR_DIR : {self.var_dir} existe et n'est pas un dossier")
         return self
+
+    @model_validator(mode="after")
+    def _demo_stays_here(self) -> Settings:
+        if self.is_demo and not is_loopback(self.host):
+            raise ValueError(
+                "BIBLE_HOST : la démonstration, sans mot de passe, n'écoute que sur cette machine (127.0.0.1, ::1 ou localhost). "
+                "Pour un vrai service : BIBLE_ACCOUNTS=on, puis « flask --app webapp user create »."
+            )
+        if self.is_demo and (self.site_url or self.proxies):
+            raise ValueError(
+                "BIBLE_SITE_URL, BIBLE_PROXIES : la démonstration, sans mot de passe, ne se publie pas. Mettez BIBLE_ACCOUNTS=on."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Settings:
+        if not self.is_demo and not is_loopback(self.host) and not self.site_url:
+            raise ValueError(
+                "BIBLE_SITE_URL : donnez l'adresse du service (https://bible.ville.example), les liens et la connexion en partent"
+            )
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_client_secret):
+            raise ValueError("BIBLE_OIDC_CLIENT_ID et BIBLE_OIDC_CLIENT_SECRET vont avec BIBLE_OIDC_ISSUER : le fournisseur les donne")
+        if not self.local_login and not self.oidc_issuer:
+            raise ValueError("BIBLE_LOCAL_LOGIN : sans mot de passe ni BIBLE_OIDC_ISSUER, personne ne pourrait se connecter")
+        if self.smtp_url and not self.mail_from:
+            raise ValueError("BIBLE_MAIL_FROM : donnez l'expéditeur des courriels (bible@ville.example)")
+        return self
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether everybody may take any of the three ready roles: a demonstration, on this machine only."""
+        return self.accounts == "demo"
+
+    @property
+    def database_address(self) -> str:
+        """SQLAlchemy's address of the database; the demonstration has its own, so that nothing made in it opens the real service."""
+        return self.database_url or f"sqlite:///{(self.var_dir / ('demo.sqlite3' if self.is_demo else 'bible.sqlite3')).resolve()}"
 
     @property
     def content_dir(self) -> Path:
@@ -126,5 +216,6 @@ def load_settings(**overrides: object) -> Settings:
         lines = []
         for item in error.errors():
             name = "_".join(str(part) for part in item["loc"]).upper()
-            lines.append(f"  BIBLE_{name} : {item['msg'].removeprefix('Value error, ')}" if name else f"  {item['msg']}")
+            words = item["msg"].removeprefix("Value error, ")
+            lines.append(f"  BIBLE_{name} : {words}" if name else f"  {words}")
         raise SettingsError("Réglages à corriger (variables d'environnement ou fichier .env) :\n" + "\n".join(lines)) from error

@@ -1,8 +1,11 @@
-"""What every route works on: the settings, the live engine and the history, held by the application."""
+"""What every route works on: the settings, the live engine and the content repository, held by the application."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import Event
 
 from flask import current_app
 
@@ -10,6 +13,7 @@ from kb.article import Article
 from kb.facts import Context
 from kb.git_store import GitStore
 from kb.library import Library
+from kb.proposals import Proposals
 from search.engine import SearchEngine
 from search.live import LiveEngine
 from webapp.settings import Settings
@@ -17,11 +21,26 @@ from webapp.settings import Settings
 
 @dataclass(frozen=True)
 class Bible:
-    """The application's own objects."""
+    """The application's own objects. ``open_live`` loads the model and the index: what serves does so at start, a command never."""
 
     settings: Settings
-    live: LiveEngine
-    history: GitStore
+    open_live: Callable[[], LiveEngine]
+    store: GitStore
+    # Set when something changed that the forge should hear of.
+    stirred: Event = field(default_factory=Event)
+
+    @cached_property
+    def live(self) -> LiveEngine:
+        return self.open_live()
+
+    def refresh(self) -> None:
+        """Index what changed now; a command, which opens no engine, leaves that to the service."""
+        if "live" in vars(self):
+            self.live.refresh()
+
+    @property
+    def proposals(self) -> Proposals:
+        return Proposals(self.store)
 
     @property
     def engine(self) -> SearchEngine:

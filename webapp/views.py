@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
-from flask import Flask
-from flask_babel import format_date
+from flask import Flask, url_for
+from flask_babel import format_date, format_datetime
 from flask_babel import gettext as _
+from markupsafe import Markup
 
-from kb import render, replies
+from kb import personal_data, render, replies
 from kb.article import Article
 from kb.facts import Channel, Service
+from kb.library import Library
 from kb.replies import Reply
 from search.confidence import Level
 from search.engine import SHOWN_FROM, Match, MatchResult, RequestMatches
@@ -20,6 +23,8 @@ from webapp.state import Bible, bible
 
 GENERAL_CONTACT = "relation-usagers"
 CARDS_PER_REQUEST = 3
+# What an agent sends a service of a message, at most.
+MAX_QUESTION_CHARS = 500
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,13 @@ class Card:
 
 @dataclass(frozen=True)
 class RequestView:
-    """One request of the message: ``cards`` answer it; ``near`` are weaker articles, shown only on demand; ``contact`` is who to ask."""
+    """One request of the message: ``cards`` answer it; ``near`` are weaker articles, shown only on demand; ``contact`` is who to ask.
+
+    ``question`` is what of its text may be sent to a service.
+    """
 
     text: str
+    question: str
     answered: bool
     cards: tuple[Card, ...]
     near: tuple[Article, ...]
@@ -55,6 +64,11 @@ class Results:
     requests: tuple[RequestView, ...]
     advice: Card | None
     missing: tuple[str, ...]
+
+    @property
+    def articles(self) -> tuple[Article, ...]:
+        """The articles that answer something, each once."""
+        return tuple({card.article.slug: card.article for request in self.requests for card in request.cards}.values())
 
 
 def build_results(message: str, channel_key: str, filled: Mapping[str, str], service: str | None = None, limit: int = 5) -> Results:
@@ -89,7 +103,8 @@ def _request_view(state: Bible, request: RequestMatches, channel: str, filled: M
     shown = [match for match in request.matches if match.confidence >= SHOWN_FROM] if request.answered else []
     cards = tuple(_card(state, number + rank, match, channel, filled) for rank, match in enumerate(shown[:CARDS_PER_REQUEST], start=1))
     near = tuple(state.library.articles[match.slug] for match in request.matches[:CARDS_PER_REQUEST]) if not request.answered else ()
-    return RequestView(request.text, request.answered, cards, near, contact_for(state, request))
+    question = shortened(shareable(request.text), MAX_QUESTION_CHARS)
+    return RequestView(request.text, question, request.answered, cards, near, contact_for(state, request))
 
 
 def _card(state: Bible, number: int, match: Match, channel: str, filled: Mapping[str, str]) -> Card:
@@ -105,9 +120,39 @@ def _card(state: Bible, number: int, match: Match, channel: str, filled: Mapping
     )
 
 
+def agent_links(library: Library) -> render.LinkResolver:
+    """Make what turns ``[[slug]]`` into a link between agents' pages."""
+
+    def resolve(target: str) -> tuple[str, str] | None:
+        found = library.articles.get(library.aliases.get(target, target))
+        return (found.title, url_for("articles.show", slug=found.slug)) if found else None
+
+    return resolve
+
+
+def page_html(markdown: str, values: Mapping[str, str], resolve: render.LinkResolver) -> Markup:
+    """Render a part of an article's page, its placeholders filled."""
+    # `to_html` sanitises: the only place where a template gets HTML that it does not escape.
+    return Markup(render.to_html(render.fill(markdown, values).markdown, resolve))  # noqa: S704
+
+
 def reply_for(state: Bible, article: Article, channel: str, filled: Mapping[str, str] | None = None) -> Reply:
     """Render the reply of an article on a channel, links going to public pages."""
     return replies.render_reply(article, channel, state.context, state.public_url(article), filled, state.resolve_public)
+
+
+def shareable(text: str) -> str:
+    """What of a message may leave the desk: on one line, with what looks like personal data masked."""
+    printable = "".join(character for character in text if character.isprintable() or character.isspace())
+    return " ".join(personal_data.mask(printable).text.split())
+
+
+def shortened(text: str, limit_chars: int) -> str:
+    """Cut a text after a word."""
+    if len(text) <= limit_chars:
+        return text
+    cut = text[: limit_chars - 1]
+    return (cut.rpartition(" ")[0] or cut).rstrip(" ,;:") + "…"
 
 
 def contact_for(state: Bible, request: RequestMatches) -> Service:
@@ -119,7 +164,7 @@ def contact_for(state: Bible, request: RequestMatches) -> Service:
 
 def today() -> dt.date:
     """The day, as review dates count it."""
-    return dt.datetime.now().astimezone().date()
+    return dt.datetime.now(ZoneInfo(bible().settings.timezone)).date()
 
 
 def init_app(app: Flask) -> None:
@@ -148,6 +193,10 @@ def init_app(app: Flask) -> None:
     @app.template_filter()
     def day(value: dt.date | None) -> str:
         return str(format_date(value, "d MMM yyyy")) if value else ""
+
+    @app.template_filter()
+    def moment(value: dt.datetime | None) -> str:
+        return str(format_datetime(value, _("d MMM yyyy 'à' HH:mm"))) if value else ""
 
     @app.template_filter()
     def placeholder_label(name: str) -> str:

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from flask import Flask
@@ -15,6 +16,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from kb.library import Library
+from webapp.accounts import passwords
 from webapp.settings import PROJECT
 
 PO = PROJECT / "webapp" / "translations" / "en" / "LC_MESSAGES" / "messages.po"
@@ -31,6 +33,14 @@ def _compiled_translations() -> None:
             catalog = read_po(source, locale="en")
         with compiled.open("wb") as target:
             write_mo(target, catalog)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """Hash passwords cheaply: what they cost in earnest is a test of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield
 
 
 # ---- reading pages ----

@@ -49,8 +49,33 @@ def test_a_setting_that_cannot_work_is_named(monkeypatch: pytest.MonkeyPatch, na
 
 def test_a_host_that_others_reach_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIBLE_HOST", "0.0.0.0")
-    with pytest.raises(SettingsError, match=r"BIBLE_HOST : tant qu'il n'y a pas de comptes.*127\.0\.0\.1"):
+    with pytest.raises(SettingsError, match=r"BIBLE_HOST : la démonstration, sans mot de passe.*127\.0\.0\.1.*BIBLE_ACCOUNTS=on"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"site_url": "https://bible.ville.example"}, "BIBLE_SITE_URL, BIBLE_PROXIES"),
+        ({"proxies": 1}, "BIBLE_SITE_URL, BIBLE_PROXIES"),
+        ({"accounts": "on", "host": "0.0.0.0"}, "BIBLE_SITE_URL"),
+        ({"accounts": "on", "oidc_issuer": "https://id.example"}, "BIBLE_OIDC_CLIENT_ID"),
+        ({"accounts": "on", "local_login": False}, "BIBLE_LOCAL_LOGIN"),
+        ({"accounts": "on", "smtp_url": "smtp://localhost"}, "BIBLE_MAIL_FROM"),
+        ({"accounts": "on", "session_hours": 0}, "BIBLE_SESSION_HOURS"),
+        ({"accounts": "sometimes"}, "BIBLE_ACCOUNTS"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_named(values: dict[str, object], named: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(**values)
+    assert named in str(caught.value)
+    assert "Value error" not in str(caught.value)
+
+
+def test_with_accounts_the_service_listens_to_others() -> None:
+    settings = load_settings(accounts="on", host="0.0.0.0", site_url="https://bible.ville.example/", proxies=1)
+    assert (settings.is_demo, settings.site_url) == (False, "https://bible.ville.example")
 
 
 def test_several_mistakes_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +149,7 @@ def test_the_first_start_makes_the_content_from_the_sample(tmp_path: Path, monke
     state = app.extensions["bible"]
     assert (tmp_path / "var/kb/.git").is_dir()
     assert set(state.library.articles) == {path.stem for path in (PROJECT / "kb/articles").rglob("*.md")}
-    assert [one.summary for one in state.history.history("articles/voirie/nid-de-poule.md")] == ["Contenu d'exemple de La Bible"]
+    assert [one.summary for one in state.store.history("articles/voirie/nid-de-poule.md")] == ["Contenu d'exemple de La Bible"]
     state.engine.index.keywords.close()
 
 

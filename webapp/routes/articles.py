@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from markupsafe import Markup
 
 from kb import render, replies
+from kb.archive import Archived, read_archived
 from kb.article import Article
-from kb.errors import StoreError
+from kb.errors import StoreError, UnknownSlug
 from search.errors import QueryError
 from search.keyword_index import highlighted
 from webapp import views
+from webapp.proposals import service
 from webapp.state import Bible, bible
 
 blueprint = Blueprint("articles", __name__, url_prefix="/articles")
@@ -65,35 +66,41 @@ def _hit(state: Bible, article: Article, stems: frozenset[str]) -> Hit:
     return Hit(article, highlighted(article.title, stems, whole=True), found or highlighted(lead, stems))
 
 
+def _archived(state: Bible, slug: str) -> Archived | None:
+    try:
+        return read_archived(state.store.folder, slug)
+    except UnknownSlug:
+        return None
+
+
 @blueprint.get("/<slug>")
 def show(slug: str) -> ResponseReturnValue:
     """Show one article: page, replies on every channel, links, history. An old slug redirects."""
     state = bible()
-    article = state.library.get(slug)
+    try:
+        article = state.library.get(slug)
+    except UnknownSlug:
+        archived = _archived(state, slug)
+        if archived is None:
+            raise
+        return render_template("versions/not_live.html", archived=archived), 404
     if article.slug != slug:
         return redirect(url_for("articles.show", slug=article.slug), code=301)
     url = state.public_url(article)
     values = replies.values_for(article, state.context, url)
 
-    def resolve(target: str) -> tuple[str, str] | None:
-        found = state.library.articles.get(state.library.aliases.get(target, target))
-        return (found.title, url_for("articles.show", slug=found.slug)) if found else None
-
-    def page(markdown: str) -> Markup:
-        # `to_html` sanitises: the only place where a template gets HTML that it does not escape.
-        return Markup(render.to_html(render.fill(markdown, values).markdown, resolve))  # noqa: S704
-
+    resolve = views.agent_links(state.library)
     known = state.library.articles
     try:
-        history, history_error = state.history.history(article.path, limit=20), None
+        history, history_error = state.store.history(article.path, limit=20), None
     except StoreError as error:
         history, history_error = [], str(error)
     return render_template(
         "articles/article.html",
         article=article,
         service=state.context.service(article.service),
-        lead=page(article.lead),
-        details=page(article.details),
+        lead=views.page_html(article.lead, values, resolve),
+        details=views.page_html(article.details, values, resolve),
         replies={key: views.reply_for(state, article, key) for key in state.context.channels},
         channels=state.context.channels,
         links=[known[state.library.aliases.get(link, link)] for link in article.links if state.library.aliases.get(link, link) in known],
@@ -102,4 +109,5 @@ def show(slug: str) -> ResponseReturnValue:
         history_error=history_error,
         public_url=url,
         overdue=article.is_overdue(views.today()),
+        open_proposals=service.open_about(article.slug),
     )

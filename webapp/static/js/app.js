@@ -26,13 +26,13 @@ const palette = document.getElementById("palette");
 const input = document.getElementById("palette-input");
 const list = document.getElementById("palette-list");
 const { searchUrl, articlesUrl, wordNone, wordError } = document.body.dataset;
-const serviceNames = JSON.parse(list.dataset.services);
+const serviceNames = JSON.parse(list?.dataset.services ?? "{}");
 let active = -1;
 let pending;
 let timer;
 
 function openPalette() {
-  if (palette.open) return;
+  if (!palette || palette.open) return;
   palette.showModal();
   input.select();
   if (!list.children.length) look();
@@ -71,16 +71,20 @@ function say(words) {
   active = -1;
 }
 
+export async function searchArticles(typed, signal) {
+  const words = typed.trim();
+  // Keywords typed in a search, never a citizen's message: they may travel in an address.
+  const query = words ? `${words} OR ${words.split(/\s+/).at(-1).replace(/[^\p{L}\p{N}]/gu, "")}*` : "*";
+  const answer = await fetch(`${searchUrl}?limit=8&q=${encodeURIComponent(query.slice(0, 200))}`, { signal });
+  if (!answer.ok) throw new Error(String(answer.status));
+  return (await answer.json()).results;
+}
+
 async function look() {
   pending?.abort();
   pending = new AbortController();
-  const words = input.value.trim();
-  // Keywords typed here, never a citizen's message: they may travel in an address.
-  const query = words ? `${words} OR ${words.split(/\s+/).at(-1).replace(/[^\p{L}\p{N}]/gu, "")}*` : "*";
   try {
-    const answer = await fetch(`${searchUrl}?limit=8&q=${encodeURIComponent(query.slice(0, 200))}`, { signal: pending.signal });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const { results } = await answer.json();
+    const results = await searchArticles(input.value, pending.signal);
     if (results.length) show(results); else say(wordNone);
   } catch (error) {
     if (error.name !== "AbortError") say(wordError);
@@ -114,9 +118,9 @@ palette?.addEventListener("click", (event) => { if (event.target === palette) pa
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
-    if (palette.open) palette.close(); else openPalette();
+    if (palette?.open) palette.close(); else openPalette();
   } else if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey && !isTyping(event.target)) {
     event.preventDefault();
-    document.getElementById("topsearch").focus();
+    document.getElementById("topsearch")?.focus();
   }
 });

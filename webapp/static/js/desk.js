@@ -1,5 +1,5 @@
 // The reply desk: results appear in place, and everything that an agent does all day is one key away.
-import { isTyping } from "./app.js";
+import { isTyping, searchArticles, toast } from "./app.js";
 import { copyReply, copyWhenComplete } from "./copy.js";
 
 const form = document.getElementById("desk");
@@ -88,16 +88,63 @@ results.addEventListener("click", (event) => {
   else if (button.classList.contains("unfold")) {
     const isOpen = !card.querySelector(".reply").classList.toggle("clamp");
     button.setAttribute("aria-expanded", String(isOpen));
-  } else if (button.classList.contains("wrong") || button.classList.contains("restore")) {
-    const isDismissed = button.classList.contains("wrong");
-    card.classList.toggle("is-dismissed", isDismissed);
-    card.querySelector(".dismissed").hidden = !isDismissed;
-    card.querySelector(isDismissed ? ".restore" : ".wrong").focus();
-    if (isDismissed) {
-      const next = card.nextElementSibling;
-      next?.querySelector(".reply.clamp")?.classList.remove("clamp");
-    }
+  } else if (button.classList.contains("restore")) {
+    card.querySelector(".wrong-answer").open = false;
+    card.querySelector(".wrong").focus();
   }
+});
+
+// « Ce n'est pas la bonne réponse »: the card is set aside while its form is unfolded. This event does not bubble.
+results.addEventListener("toggle", (event) => {
+  if (!event.target.matches(".wrong-answer")) return;
+  const card = event.target.closest(".card");
+  card.classList.toggle("is-dismissed", event.target.open);
+  if (event.target.open) card.nextElementSibling?.querySelector(".reply.clamp")?.classList.remove("clamp");
+}, true);
+
+results.addEventListener("submit", async (event) => {
+  const request = event.target;
+  if (!request.matches(".request-form")) return;
+  event.preventDefault();
+  const button = request.querySelector("[type=submit]");
+  button.disabled = true;
+  try {
+    const answer = await fetch(request.action, {
+      method: "POST",
+      body: new FormData(request),
+      headers: { "X-Bible-Fragment": "1" },
+    });
+    if (!answer.ok && answer.status !== 422) throw new Error(answer.status === 400 ? words.expired : words.failed);
+    const shown = document.createElement("template");
+    shown.innerHTML = await answer.text();
+    const next = shown.content.firstElementChild;
+    request.replaceWith(next);
+    (answer.ok ? next : next.querySelector("textarea")).focus();
+  } catch (error) {
+    button.disabled = false;
+    toast(error.message === words.expired ? words.expired : words.failed, "error");
+  }
+});
+
+// The title of the right article, found as it is typed.
+let titlesPending;
+let titlesTimer;
+async function suggestTitles(field) {
+  titlesPending?.abort();
+  titlesPending = new AbortController();
+  try {
+    const found = await searchArticles(field.value, titlesPending.signal);
+    field.list.replaceChildren(...found.map((article) => {
+      const option = document.createElement("option");
+      option.value = article.title;
+      return option;
+    }));
+  } catch { /* the title can still be typed */ }
+}
+results.addEventListener("input", (event) => {
+  if (event.target.name !== "right_title") return;
+  clearTimeout(titlesTimer);
+  titlesTimer = setTimeout(suggestTitles, 150, event.target);
 });
 
 // What is filled on a card goes to the form's own field, so that every reply of the message gets it.

@@ -1,0 +1,1 @@
+"""Alembic's scripts: the history of the database's schema. ``webapp.database.migrate`` runs them at start."""

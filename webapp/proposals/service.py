@@ -1,0 +1,470 @@
+"""What people do with proposals and requests, in git first and in the database after it.
+
+Guarantees: a text is in git before a row speaks of it, so a process that dies between the two leaves a row to make, never a text to find
+(``reconcile`` makes it); nothing is published that breaks a link or a reply; nobody but an editor of the services concerned decides.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from flask_babel import gettext as _
+
+from kb import checks, paths, personal_data
+from kb.article import Article
+from kb.checks import Finding
+from kb.errors import ContentError, Problem, StoreError
+from kb.library import Library
+from kb.proposals import Branch, FileChange, Merge, ProposalError
+from webapp import views
+from webapp.accounts import Account
+from webapp.accounts.models import User
+from webapp.database import session
+from webapp.proposals.models import OPEN, Action, Kind, Proposal, State
+from webapp.state import Bible, bible
+
+log = logging.getLogger(__name__)
+
+Query = TypeVar("Query", bound="sa.Select[Any]")
+
+_MESSAGES: Mapping[str, str] = {
+    "edit": "Modifie « {title} »",
+    "create": "Crée « {title} »",
+    "rename": "Renomme « {title} »",
+    "archive": "Archive « {title} »",
+    "restore": "Rétablit « {title} »",
+}
+
+
+class NotPublishable(ProposalError):
+    """Publishing would break something; ``findings`` say what, and where."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(_("La publication est impossible tant que ces points ne sont pas corrigés."))
+        self.findings = findings
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a person wants to change: which files, and how to name it."""
+
+    kind: str
+    slug: str
+    title: str
+    service: str
+    changes: Mapping[str, str | None]
+    former_service: str | None = None
+
+
+# ---- making them ----
+def submit(change: Change, account: Account, message: str = "", base: str | None = None, answers: Proposal | None = None) -> Proposal:
+    """Propose a change.
+
+    Args:
+        change: what changes.
+        account: who proposes it.
+        message: why, in their words.
+        base: commit that they saw the live text at.
+        answers: the request that this answers.
+
+    Raises:
+        ProposalError: nothing changes.
+        StoreError: it cannot be recorded.
+    """
+    name = f"{views.today():%Y%m%d}-{change.slug[:90]}-{secrets.token_hex(4)}".lower()
+    branch = bible().proposals.propose(paths.slugify(name), change.changes, account.person, _commit_message(change, message), base)
+    proposal = Proposal(
+        kind=change.kind,
+        slug=change.slug,
+        title=change.title,
+        service=change.service,
+        former_service=change.former_service,
+        message=message,
+        branch=branch.name,
+        base=branch.base,
+        tip=branch.tip,
+        author_id=account.id,
+        author_name=account.name,
+        answers=answers,
+    )
+    proposal.record("opened", account.id, account.name)
+    return _saved(proposal)
+
+
+def amend(proposal: Proposal, change: Change, account: Account, message: str = "", onto_live: bool = False) -> Proposal:
+    """Replace what a proposal changes; it waits for a review again.
+
+    Raises:
+        StaleProposal: it changed meanwhile.
+        ProposalError: it is closed, or nothing is left of it.
+        StoreError: it cannot be recorded.
+    """
+    _must_be_open(proposal)
+    assert proposal.branch is not None
+    assert proposal.tip is not None
+    branch = bible().proposals.amend(
+        proposal.branch, proposal.tip, change.changes, account.person, _commit_message(change, message), onto_live
+    )
+    if branch.tip == proposal.tip:
+        return proposal
+    proposal.base, proposal.tip = branch.base, branch.tip
+    proposal.slug, proposal.title, proposal.kind = change.slug, change.title, change.kind
+    proposal.service, proposal.former_service = change.service, change.former_service
+    proposal.state = "open"
+    proposal.record("solved" if onto_live else "amended", account.id, account.name, message)
+    return _saved(proposal)
+
+
+def ask(account: Account, service: str, title: str, text: str, slug: str = "") -> Proposal:
+    """Send a request to a service: a wrong answer, a missing subject. What looks like personal data is masked.
+
+    Args:
+        account: who asks.
+        service: key of the service that should answer.
+        title: what it is about, in a few words.
+        text: what the citizen asks, in the agent's words.
+        slug: the article concerned, if there is one.
+    """
+    masked = personal_data.mask(text).text
+    proposal = Proposal(
+        kind="request",
+        slug=slug,
+        title=personal_data.mask(title).text[:300],
+        service=service,
+        message=masked,
+        author_id=account.id,
+        author_name=account.name,
+    )
+    proposal.record("opened", account.id, account.name)
+    return _saved(proposal)
+
+
+def _commit_message(change: Change, message: str) -> str:
+    summary = _MESSAGES[change.kind].format(title=change.title)
+    former = f"\nBible-Former-Service: {change.former_service}" if change.former_service else ""
+    # A line that begins like a trailer must not pass for one.
+    reason = "\n".join(f" {line}" if line.startswith("Bible-") else line for line in message.splitlines())
+    trailers = f"Bible-Kind: {change.kind}\nBible-Slug: {change.slug}\nBible-Service: {change.service}{former}"
+    return "\n\n".join(part for part in (summary, reason, trailers) if part)
+
+
+def _saved(proposal: Proposal) -> Proposal:
+    session().add(proposal)
+    session().commit()
+    bible().stirred.set()
+    return proposal
+
+
+# ---- talking about them, deciding ----
+def may_decide(proposal: Proposal, account: Account) -> bool:
+    """Tell whether somebody may accept, refuse or send back a proposal: an editor of every service concerned, its author aside."""
+    is_own = proposal.author_id == account.id and not proposal.is_request
+    return all(account.may_review(key) for key in proposal.services) and (bible().settings.self_publish or not is_own)
+
+
+def may_amend(proposal: Proposal, account: Account) -> bool:
+    """Tell whether somebody may change a proposal: its author, and whoever reviews it."""
+    return proposal.author_id == account.id or all(account.may_review(key) for key in proposal.services)
+
+
+def comment(proposal: Proposal, account: Account, text: str) -> None:
+    """Add a comment."""
+    proposal.record("commented", account.id, account.name, text)
+    _saved(proposal)
+
+
+def decide(proposal: Proposal, account: Account, state: State, text: str) -> None:
+    """Send a proposal back, refuse it or withdraw it, and say why.
+
+    Args:
+        proposal: an open one.
+        account: who decides; the route made sure that they may.
+        state: ``changes_requested``, ``refused`` or ``withdrawn``; ``accepted`` for a request that is dealt with.
+        text: why.
+
+    Raises:
+        ProposalError: it is closed already.
+        StoreError: git cannot record it.
+    """
+    _must_be_open(proposal)
+    action: Action = state if state != "open" else "opened"
+    proposal.state = state
+    proposal.record(action, account.id, account.name, text)
+    # The reason first: were the branch put aside first, a death in between would leave a closed proposal without one.
+    _saved(proposal)
+    if not proposal.is_open and proposal.branch is not None:
+        bible().proposals.close(proposal.branch)
+
+
+def accept(proposal: Proposal, account: Account, tip: str, text: str = "") -> None:
+    """Publish a proposal: merged with what went live meanwhile, checked, live, indexed.
+
+    Args:
+        proposal: an open one.
+        account: the reviewer; the route made sure that they may.
+        tip: the commit that they read.
+        text: a last word.
+
+    Raises:
+        StaleProposal: it was amended meanwhile, or is closed.
+        MergeConflict: the live text changed in the same places.
+        NotPublishable: it would break a link or a reply.
+        StoreError: git cannot record it.
+    """
+    _must_be_open(proposal)
+    assert proposal.branch is not None
+    message = f"Publie « {proposal.title} » (proposition n° {proposal.id})\n\nBible-Proposal: {proposal.id}"
+    state = bible()
+
+    def validate(changes: Mapping[str, str | None]) -> None:
+        findings = blockers(state.library.refreshed(), changes)
+        if findings:
+            raise NotPublishable(findings)
+
+    live = state.proposals.accept(proposal.branch, tip, account.person, message, validate)
+    _published(proposal, live, account.id, account.name, text)
+    state.live.refresh()
+
+
+def _published(proposal: Proposal, live: str, author_id: int | None, author_name: str, text: str = "") -> None:
+    proposal.state, proposal.live = "accepted", live
+    proposal.record("accepted", author_id, author_name, text)
+    request = proposal.answers
+    if request is not None and request.is_open:
+        request.state = "accepted"
+        request.record("accepted", author_id, author_name)
+    _saved(proposal)
+
+
+def decided_elsewhere(proposal: Proposal, state: State, live: str | None, text: str) -> None:
+    """Follow a decision that was taken on the forge; the branch, which says no more, is put aside."""
+    if state == "accepted":
+        _published(proposal, live or bible().store.head(), None, _("La forge"), text)
+    else:
+        proposal.state = state
+        proposal.record(state if state != "open" else "opened", None, _("La forge"), text)
+        _saved(proposal)
+    if proposal.branch is not None:
+        bible().proposals.close(proposal.branch)
+
+
+def _must_be_open(proposal: Proposal) -> None:
+    if not proposal.is_open:
+        raise ProposalError(_("Cette proposition est déjà close."))
+
+
+def blockers(library: Library, changes: Mapping[str, str | None]) -> tuple[Finding, ...]:
+    """List what forbids publishing a change: a broken link or a new error in an article that it touches, a link elsewhere that it breaks.
+
+    An error that the live article has already forbids nothing: a correction may come one step at a time.
+
+    Args:
+        library: the live text.
+        changes: path → new text, or ``None`` for a file that goes.
+    """
+    try:
+        new = library.changed(changes)
+    except ContentError as error:
+        return (_broken(error.problem),)
+    found: list[Finding] = []
+    for article in new.articles.values():
+        if article.path in changes:
+            before = next((library.articles[name] for name in (article.slug, *article.meta.aliases) if name in library.articles), None)
+            # Counted by kind: a message may hold a length, which changes with the text.
+            known = Counter(one.code for one in _errors(before, library)) if before else Counter()
+            for one in _errors(article, new):
+                known[one.code] -= 1
+                if one.code == "broken-link" or known[one.code] < 0:
+                    found.append(one)
+    lost = {slug for slug, article in library.articles.items() if article.path in changes and slug not in new.articles}
+    for slug in sorted(lost - set(new.aliases)):
+        for source in library.backlinks.get(slug, ()):
+            other = new.articles.get(source)
+            if other is not None and other.path not in changes:
+                reason = _("Cet article pointe vers « %(slug)s », qui ne serait plus en ligne : modifiez d'abord ce lien.", slug=slug)
+                found.append(Finding(other.path, 1, "error", "broken-link", reason))
+    return tuple(found)
+
+
+def _errors(article: Article, library: Library) -> list[Finding]:
+    return [one for one in checks.check_article(article, library, views.today()) if one.severity == "error"]
+
+
+def _broken(problem: Problem) -> Finding:
+    return Finding(problem.path, problem.line, "error", "broken-file", problem.message)
+
+
+# ---- reading them ----
+@dataclass(frozen=True)
+class Outlook:
+    """What would happen if a proposal were accepted now: what would be written, what conflicts, what forbids it."""
+
+    merge: Merge
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_publishable(self) -> bool:
+        return not self.merge.conflicts and not self.findings
+
+
+def outlook(proposal: Proposal) -> Outlook:
+    """Work out what accepting a proposal would do; nothing is changed.
+
+    Raises:
+        StoreError: git cannot be read.
+    """
+    state = bible()
+    assert proposal.tip is not None
+    merge = state.proposals.merge(proposal.tip)
+    return Outlook(merge, () if merge.conflicts else blockers(state.library, merge.changes))
+
+
+def listed(
+    state: str = "open",
+    service: str | None = None,
+    author: int | None = None,
+    services: frozenset[str] | None = None,
+    limit: int = 100,
+    offset: int = 0,
+) -> list[Proposal]:
+    """List proposals and requests, the latest change first.
+
+    Args:
+        state: ``open`` (waiting for anybody), ``closed`` or ``all``.
+        service: of one service only.
+        author: by one person only.
+        services: of these services only.
+        limit: how many at most.
+        offset: how many to skip.
+    """
+    query = _filtered(sa.select(Proposal), state, service, author, services)
+    return list(session().scalars(query.order_by(Proposal.updated_at.desc(), Proposal.id.desc()).limit(limit).offset(offset)))
+
+
+def count(state: str = "open", service: str | None = None, author: int | None = None, services: frozenset[str] | None = None) -> int:
+    """Count what ``listed`` lists."""
+    return session().scalar(_filtered(sa.select(sa.func.count(Proposal.id)), state, service, author, services)) or 0
+
+
+def open_counts() -> dict[str, int]:
+    """Service → how many proposals and requests wait."""
+    query = sa.select(Proposal.service, sa.func.count()).where(Proposal.state.in_(OPEN)).group_by(Proposal.service)
+    return dict(session().execute(query).all())
+
+
+def open_about(slug: str) -> list[Proposal]:
+    """Open proposals and requests about an article."""
+    return list(session().scalars(sa.select(Proposal).where(Proposal.slug == slug, Proposal.state.in_(OPEN)).order_by(Proposal.id)))
+
+
+def _filtered(query: Query, state: str, service: str | None, author: int | None, services: frozenset[str] | None) -> Query:
+    if state != "all":
+        query = query.where(Proposal.state.in_(OPEN) if state == "open" else Proposal.state.not_in(OPEN))
+    for keys in ({service} if service is not None else None, services):
+        if keys is not None:
+            query = query.where(sa.or_(Proposal.service.in_(keys), Proposal.former_service.in_(keys)))
+    return query.where(Proposal.author_id == author) if author is not None else query
+
+
+# ---- git has the last word ----
+def reconcile(state: Bible | None = None) -> int:
+    """Make the rows say what git says: branches without a row, proposals published or changed elsewhere.
+
+    Returns:
+        How many rows changed.
+
+    Raises:
+        StoreError: git cannot be read.
+    """
+    state = state or bible()
+    if not state.store.is_repository:
+        return 0
+    branches = {branch.name: branch for branch in state.proposals.open_branches()}
+    concerned = sa.and_(Proposal.branch.is_not(None), sa.or_(Proposal.state.in_(OPEN), Proposal.branch.in_(branches)))
+    rows = {proposal.branch: proposal for proposal in session().scalars(sa.select(Proposal).where(concerned))}
+    changed = 0
+    for name, branch in branches.items():
+        row = rows.get(name)
+        is_merged = branch.base == branch.tip
+        if row is None:
+            if is_merged:  # made and not written on yet
+                continue
+            session().add(_row_of(branch))
+        elif not row.is_open:
+            state.proposals.close(name)
+        elif is_merged:  # by git or the forge, with a commit that keeps it
+            row.tip = branch.tip
+            _published(row, state.store.head(), None, "git", row.pull_request_url or "")
+            state.proposals.close(name)
+        elif row.tip != branch.tip:
+            row.base, row.tip, row.state = branch.base, branch.tip, "open"
+            row.record("amended", None, branch.author.name)
+        else:
+            continue
+        changed += 1
+    for branch_name, row in rows.items():
+        if row.is_open and row.tip and branch_name not in branches:
+            if state.proposals.is_live(row.tip):
+                _published(row, state.store.head(), None, "git")
+            else:
+                row.state = "withdrawn"
+                row.record("withdrawn", None, "git")
+            changed += 1
+    session().commit()
+    return changed
+
+
+def _row_of(branch: Branch) -> Proposal:
+    """Make the row of a branch that has none, from what its commit says."""
+    lines = branch.message.splitlines() or [branch.name]
+    trailers = dict(line.split(": ", 1) for line in lines if line.startswith("Bible-") and ": " in line)
+    reason = "\n".join(line for line in lines[1:] if not line.startswith("Bible-")).strip()
+    slug = trailers.get("Bible-Slug", "")
+    try:
+        changes = bible().proposals.file_changes(branch.base, branch.tip)
+    except StoreError:
+        changes = []
+    first = next((change for change in changes if change.path.endswith(".md")), None)
+    parts = first.path.split("/") if first else []
+    author = session().scalar(sa.select(User).where(User.email == branch.author.email.lower()))
+    proposal = Proposal(
+        kind=trailers.get("Bible-Kind", _kind_of(first)),
+        slug=slug or (parts[-1].removesuffix(".md") if parts else ""),
+        title=_title_of(first) or lines[0][:300],
+        service=trailers.get("Bible-Service", parts[1] if len(parts) > 2 else ""),
+        former_service=trailers.get("Bible-Former-Service"),
+        message=reason,
+        branch=branch.name,
+        base=branch.base,
+        tip=branch.tip,
+        author_id=author.id if author else None,
+        author_name=branch.author.name[:120],
+    )
+    proposal.record("opened", proposal.author_id, proposal.author_name)
+    return proposal
+
+
+def _kind_of(change: FileChange | None) -> Kind:
+    if change is None or (change.old_path and change.old_path == change.new_path):
+        return "edit"
+    if change.old_path is None:
+        return "create"
+    if change.new_path is None or change.new_path.startswith(f"{paths.ARCHIVE}/"):
+        return "archive"
+    return "restore" if change.old_path.startswith(f"{paths.ARCHIVE}/") else "rename"
+
+
+def _title_of(change: FileChange | None) -> str:
+    text = (change.after or change.before) if change else None
+    if change is None or text is None:
+        return ""
+    try:
+        return Article.parse(text, change.path).title
+    except ContentError:
+        return ""
