@@ -35,7 +35,7 @@ LABELS: Mapping[str, str] = {
     "details": "Suite de la page",
     "short": "Réponse courte",
     "questions": "Questions",
-    "tags": "Mots-clés",
+    "tags": "Étiquettes",
     "see_also": "Voir aussi",
     "sources": "Sources",
     "reviewed_on": "Relu le",

@@ -185,6 +185,9 @@ def _upgrade(engine: sa.Engine) -> None:
             connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
             connection.commit()
         try:
+            if engine.dialect.name == "sqlite":
+                # Python begins no transaction for a CREATE TABLE: a step that fails midway would leave half of its tables.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()

@@ -282,7 +282,7 @@ def test_the_history_comes_from_git(one_article: Callable[..., Path], make_app: 
     assert page.find(".history time")[0].attributes["datetime"] == day.isoformat()
     assert lines[0].endswith(f"Le bac se retire en mairie <script> Camille Martin · {str(commit)[:8]}")
     assert "Contenu d'exemple de La Bible" in lines[1]
-    assert git_store.SOFTWARE[0] in lines[1]
+    assert git_store.SOFTWARE.name in lines[1]
 
 
 def test_a_folder_without_git_has_an_empty_history(one_article: Callable[..., Path], make_app: MakeApp) -> None:

@@ -255,3 +255,25 @@ def test_a_database_that_goes_away_is_a_clear_page(make_app: MakeApp, one_articl
         assert (response.status_code, response.mimetype) == (503, kind)
         assert "base de données ne répond pas" in response.text
     assert client.get("/healthz").status_code == 200
+
+
+def test_a_step_that_fails_midway_leaves_nothing_and_the_next_start_heals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alembic import op
+
+    create, made = op.create_table, []
+
+    def fail_at_the_third(name: str, *columns: object, **options: object) -> object:
+        made.append(name)
+        if len(made) == 3:
+            raise OSError("no space left on device")
+        return create(name, *columns, **options)
+
+    monkeypatch.setattr(op, "create_table", fail_at_the_third)
+    with pytest.raises(DatabaseUnavailable, match="l'espace libre"):
+        migrate(settings(tmp_path))
+    assert len(made) == 3
+    monkeypatch.setattr(op, "create_table", create)
+    migrate(settings(tmp_path))
+    engine = connect(settings(tmp_path))
+    assert {"users", "proposals", "proposal_events"} <= set(sa.inspect(engine).get_table_names())
+    engine.dispose()

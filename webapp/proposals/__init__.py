@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from kb.errors import KbError
 from webapp.accounts import current_account_or_none
@@ -18,10 +19,12 @@ def init_app(app: Flask) -> None:
 
     @app.context_processor
     def waiting() -> dict[str, object]:
-        account = current_account_or_none()
-        if account is None or not account.is_editor:
+        try:
+            account = current_account_or_none()
+            is_reviewer = account is not None and account.is_editor
+            return {"waiting_for_me": service.count(service.Which(reviewer=account)) if is_reviewer else 0}
+        except SQLAlchemyError:  # another error's page must still be shown
             return {"waiting_for_me": 0}
-        return {"waiting_for_me": service.count("open", services=None if account.is_admin else account.services)}
 
     with app.app_context():
         try:
@@ -34,4 +37,4 @@ def count_open(service_key: str) -> int:
     """How many proposals and requests a service has to look at."""
     from webapp.proposals import service
 
-    return service.count("open", service_key)
+    return service.count(service.Which(service=service_key))

@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from kb import checks, paths, personal_data
 from kb.article import Article
 from kb.checks import Finding
 from kb.errors import ContentError, Problem, StoreError
+from kb.git_store import settled
 from kb.library import Library
 from kb.proposals import Branch, FileChange, Merge, ProposalError
 from webapp import views
@@ -78,23 +80,24 @@ def submit(change: Change, account: Account, message: str = "", base: str | None
         StoreError: it cannot be recorded.
     """
     name = f"{views.today():%Y%m%d}-{change.slug[:90]}-{secrets.token_hex(4)}".lower()
-    branch = bible().proposals.propose(paths.slugify(name), change.changes, account.person, _commit_message(change, message), base)
-    proposal = Proposal(
-        kind=change.kind,
-        slug=change.slug,
-        title=change.title,
-        service=change.service,
-        former_service=change.former_service,
-        message=message,
-        branch=branch.name,
-        base=branch.base,
-        tip=branch.tip,
-        author_id=account.id,
-        author_name=account.name,
-        answers=answers,
-    )
-    proposal.record("opened", account.id, account.name)
-    return _saved(proposal)
+    with _in_step():
+        branch = bible().proposals.propose(paths.slugify(name), change.changes, account.person, _commit_message(change, message), base)
+        proposal = Proposal(
+            kind=change.kind,
+            slug=change.slug,
+            title=change.title,
+            service=change.service,
+            former_service=change.former_service,
+            message=message,
+            branch=branch.name,
+            base=branch.base,
+            tip=branch.tip,
+            author_id=account.id,
+            author_name=account.name,
+            answers=answers,
+        )
+        proposal.record("opened", account.id, account.name)
+        return _saved(proposal)
 
 
 def amend(proposal: Proposal, change: Change, account: Account, message: str = "", onto_live: bool = False) -> Proposal:
@@ -108,17 +111,18 @@ def amend(proposal: Proposal, change: Change, account: Account, message: str = "
     _must_be_open(proposal)
     assert proposal.branch is not None
     assert proposal.tip is not None
-    branch = bible().proposals.amend(
-        proposal.branch, proposal.tip, change.changes, account.person, _commit_message(change, message), onto_live
-    )
-    if branch.tip == proposal.tip:
-        return proposal
-    proposal.base, proposal.tip = branch.base, branch.tip
-    proposal.slug, proposal.title, proposal.kind = change.slug, change.title, change.kind
-    proposal.service, proposal.former_service = change.service, change.former_service
-    proposal.state = "open"
-    proposal.record("solved" if onto_live else "amended", account.id, account.name, message)
-    return _saved(proposal)
+    with _in_step():
+        branch = bible().proposals.amend(
+            proposal.branch, proposal.tip, change.changes, account.person, _commit_message(change, message), onto_live
+        )
+        if branch.tip == proposal.tip:
+            return proposal
+        proposal.base, proposal.tip = branch.base, branch.tip
+        proposal.slug, proposal.title, proposal.kind = change.slug, change.title, change.kind
+        proposal.service, proposal.former_service = change.service, change.former_service
+        proposal.state = "open"
+        proposal.record("solved" if onto_live else "amended", account.id, account.name, message)
+        return _saved(proposal)
 
 
 def ask(account: Account, service: str, title: str, text: str, slug: str = "") -> Proposal:
@@ -152,6 +156,11 @@ def _commit_message(change: Change, message: str) -> str:
     reason = "\n".join(f" {line}" if line.startswith("Bible-") else line for line in message.splitlines())
     trailers = f"Bible-Kind: {change.kind}\nBible-Slug: {change.slug}\nBible-Service: {change.service}{former}"
     return "\n\n".join(part for part in (summary, reason, trailers) if part)
+
+
+def _in_step() -> AbstractContextManager[None]:
+    """Hold git's lock until the rows say what git says: whoever compares the two meanwhile (``reconcile``) would make them twice."""
+    return settled(bible().store.folder)
 
 
 def _saved(proposal: Proposal) -> Proposal:
@@ -227,8 +236,9 @@ def accept(proposal: Proposal, account: Account, tip: str, text: str = "") -> No
         if findings:
             raise NotPublishable(findings)
 
-    live = state.proposals.accept(proposal.branch, tip, account.person, message, validate)
-    _published(proposal, live, account.id, account.name, text)
+    with _in_step():
+        live = state.proposals.accept(proposal.branch, tip, account.person, message, validate)
+        _published(proposal, live, account.id, account.name, text)
     state.live.refresh()
 
 
@@ -325,31 +335,25 @@ def outlook(proposal: Proposal) -> Outlook:
     return Outlook(merge, () if merge.conflicts else blockers(state.library, merge.changes))
 
 
-def listed(
-    state: str = "open",
-    service: str | None = None,
-    author: int | None = None,
-    services: frozenset[str] | None = None,
-    limit: int = 100,
-    offset: int = 0,
-) -> list[Proposal]:
-    """List proposals and requests, the latest change first.
+@dataclass(frozen=True)
+class Which:
+    """Which proposals and requests: open, closed or all; of a service; by a person; waiting for a person's decision (``reviewer``)."""
 
-    Args:
-        state: ``open`` (waiting for anybody), ``closed`` or ``all``.
-        service: of one service only.
-        author: by one person only.
-        services: of these services only.
-        limit: how many at most.
-        offset: how many to skip.
-    """
-    query = _filtered(sa.select(Proposal), state, service, author, services)
-    return list(session().scalars(query.order_by(Proposal.updated_at.desc(), Proposal.id.desc()).limit(limit).offset(offset)))
+    state: str = "open"
+    service: str | None = None
+    author: int | None = None
+    reviewer: Account | None = None
 
 
-def count(state: str = "open", service: str | None = None, author: int | None = None, services: frozenset[str] | None = None) -> int:
+def listed(which: Which, limit: int = 100, offset: int = 0) -> list[Proposal]:
+    """List proposals and requests, the latest change first."""
+    query = _filtered(sa.select(Proposal), which).order_by(Proposal.updated_at.desc(), Proposal.id.desc())
+    return list(session().scalars(query.limit(limit).offset(offset)))
+
+
+def count(which: Which) -> int:
     """Count what ``listed`` lists."""
-    return session().scalar(_filtered(sa.select(sa.func.count(Proposal.id)), state, service, author, services)) or 0
+    return session().scalar(_filtered(sa.select(sa.func.count(Proposal.id)), which)) or 0
 
 
 def open_counts() -> dict[str, int]:
@@ -363,13 +367,20 @@ def open_about(slug: str) -> list[Proposal]:
     return list(session().scalars(sa.select(Proposal).where(Proposal.slug == slug, Proposal.state.in_(OPEN)).order_by(Proposal.id)))
 
 
-def _filtered(query: Query, state: str, service: str | None, author: int | None, services: frozenset[str] | None) -> Query:
-    if state != "all":
-        query = query.where(Proposal.state.in_(OPEN) if state == "open" else Proposal.state.not_in(OPEN))
-    for keys in ({service} if service is not None else None, services):
-        if keys is not None:
-            query = query.where(sa.or_(Proposal.service.in_(keys), Proposal.former_service.in_(keys)))
-    return query.where(Proposal.author_id == author) if author is not None else query
+def _filtered(query: Query, which: Which) -> Query:
+    reviewer = which.reviewer
+    if reviewer is not None:  # not those that were sent back, nor what somebody else must review
+        query = query.where(Proposal.state == "open")
+        if not bible().settings.self_publish:
+            query = query.where(sa.or_(Proposal.kind == "request", Proposal.author_id.is_distinct_from(reviewer.id)))
+    elif which.state != "all":
+        query = query.where(Proposal.state.in_(OPEN) if which.state == "open" else Proposal.state.not_in(OPEN))
+    if which.service is not None:
+        query = query.where(sa.or_(Proposal.service == which.service, Proposal.former_service == which.service))
+    if reviewer is not None and not reviewer.is_admin:
+        query = query.where(Proposal.service.in_(reviewer.services))
+        query = query.where(sa.or_(Proposal.former_service.is_(None), Proposal.former_service.in_(reviewer.services)))
+    return query.where(Proposal.author_id == which.author) if which.author is not None else query
 
 
 # ---- git has the last word ----
@@ -385,6 +396,11 @@ def reconcile(state: Bible | None = None) -> int:
     state = state or bible()
     if not state.store.is_repository:
         return 0
+    with settled(state.store.folder):
+        return _reconciled(state)
+
+
+def _reconciled(state: Bible) -> int:
     branches = {branch.name: branch for branch in state.proposals.open_branches()}
     concerned = sa.and_(Proposal.branch.is_not(None), sa.or_(Proposal.state.in_(OPEN), Proposal.branch.in_(branches)))
     rows = {proposal.branch: proposal for proposal in session().scalars(sa.select(Proposal).where(concerned))}

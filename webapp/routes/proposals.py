@@ -54,14 +54,16 @@ def index() -> ResponseReturnValue:
     shown = shown if shown in views_of else views_of[0]
     of_service = request.args.get("service") or None
     page = max(1, request.args.get("page", 1, type=int))
-    state = "closed" if shown == "closes" else "all" if shown == "miennes" else "open"
-    author = account.id if shown == "miennes" else None
-    scope = None if shown != "a-relire" or account.is_admin else account.services
-    found = service.listed(state, of_service, author, scope, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE)
-    total = service.count(state, of_service, author, scope)
+    which = service.Which(
+        state={"closes": "closed", "miennes": "all"}.get(shown, "open"),
+        service=of_service,
+        author=account.id if shown == "miennes" else None,
+        reviewer=account if shown == "a-relire" else None,
+    )
+    total = service.count(which)
     return render_template(
         "proposals/index.html",
-        proposals=found,
+        proposals=service.listed(which, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE),
         shown=shown,
         views_of=views_of,
         service_key=of_service,

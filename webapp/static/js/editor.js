@@ -75,6 +75,7 @@ const { searchUrl, wordNone } = document.body.dataset;
 let target;
 let active = -1;
 let looking;
+let lookTimer;
 
 form.addEventListener("click", (event) => {
   const button = event.target.closest("[data-pick-link], [data-pick-value], [data-take]");
@@ -145,7 +146,7 @@ function pick() {
   }
 }
 
-input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, 120); });
+input.addEventListener("input", () => { clearTimeout(lookTimer); lookTimer = setTimeout(look, 120); });
 input.addEventListener("keydown", (event) => {
   if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
@@ -153,6 +154,10 @@ input.addEventListener("keydown", (event) => {
   } else if (event.key === "Enter") {
     event.preventDefault();
     pick();
+  } else if (event.key === "Escape") {
+    // A search field would only be emptied.
+    event.preventDefault();
+    linkPicker.close();
   }
 });
 list.addEventListener("click", (event) => {
