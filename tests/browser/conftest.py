@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from kb.library import Library
 
@@ -23,6 +25,7 @@ FLAGS = [
     "--no-first-run",
 ]
 TIMEOUT_MS = 20_000  # the machine may be shared
+expect.set_options(timeout=TIMEOUT_MS)
 ZEPHYR = "Où en est mon dossier Zéphyr ?"
 NOTHING = "xyzzy plugh frobozz"
 _HERE = Path(__file__).parent
@@ -82,14 +85,10 @@ def new_page(browser: Browser, live_server: str, watched: Watched) -> Iterator[N
     contexts: list[BrowserContext] = []
 
     def make(width: int = 1280, height: int = 900, **options: object) -> Page:
-        context = browser.new_context(
-            base_url=live_server,
-            viewport={"width": width, "height": height},
-            locale="fr-FR",
-            **options,  # type: ignore[arg-type]
-        )
+        known: dict[str, Any] = {"base_url": live_server, "viewport": {"width": width, "height": height}, "locale": "fr-FR"} | options
+        context = browser.new_context(**known)
         contexts.append(context)
-        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=live_server)
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=known["base_url"])
         context.set_default_timeout(TIMEOUT_MS)
         page = context.new_page()
         page.on("console", watched.hear)
@@ -129,6 +128,33 @@ def find(page: Page, message: str) -> None:
     page.wait_for_selector("#results .summary, #results .notice")
     if page.evaluate("document.documentElement.classList.contains('js')"):
         page.wait_for_selector('#results[aria-busy="false"] .summary, #results[aria-busy="false"] .notice')
+
+
+def grave_faults(page: Page) -> list[tuple[str, str, list[str]]]:
+    """What axe-core finds that shuts somebody out, in light and in dark."""
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        violations = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        grave = [one for one in violations if one["impact"] in ("serious", "critical")]
+        found += [(scheme, one["id"], [node["html"][:160] for node in one["nodes"]]) for one in grave]
+    return found
+
+
+def too_wide(page: Page) -> list[str]:
+    """What sticks out of a phone's page, at 390 px and at 320, which 1280 becomes at 400 % (WCAG 1.4.10)."""
+    found = []
+    for width in (390, 320):
+        page.set_viewport_size({"width": width, "height": 844})
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            found.append(f"the page, at {width}")
+        found += page.evaluate(
+            """width => [...document.querySelectorAll("main *")]
+                 .filter(one => { const box = one.getBoundingClientRect(); return box.width && box.height && box.right > width + 1; })
+                 .filter(one => !one.closest(".visually-hidden, table, pre, .facets")).map(one => one.outerHTML.slice(0, 80))""",
+            width,
+        )
+    return found
 
 
 def leave_the_field(page: Page) -> None:

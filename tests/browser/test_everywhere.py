@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import NOTHING, ZEPHYR, NewPage, Watched, find
+from tests.browser.conftest import NOTHING, ZEPHYR, NewPage, Watched, find, grave_faults, too_wide
 
 Visit = Callable[[Page], Any]
 
@@ -161,27 +161,13 @@ def narrow(new_page: NewPage) -> Page:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits_a_phone(narrow: Page, name: str) -> None:
     PAGES[name](narrow)
-    # 320 is what 1280 becomes when an agent zooms to 400 % (WCAG 1.4.10).
-    for width in (390, 320):
-        narrow.set_viewport_size({"width": width, "height": 844})
-        assert narrow.evaluate("document.documentElement.scrollWidth") <= width
-        outside = narrow.evaluate(
-            """width => [...document.querySelectorAll("main *")]
-                 .filter(one => { const box = one.getBoundingClientRect(); return box.width && box.height && box.right > width + 1; })
-                 .filter(one => !one.closest(".visually-hidden, table, pre, .facets")).map(one => one.outerHTML.slice(0, 80))""",
-            width,
-        )
-        assert outside == []
+    assert too_wide(narrow) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_leaves_nobody_out(page: Page, name: str) -> None:
     PAGES[name](page)
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        grave = [one for one in found if one["impact"] in ("serious", "critical")]
-        assert [(scheme, one["id"], [node["html"][:160] for node in one["nodes"]]) for one in grave] == []
+    assert grave_faults(page) == []
 
 
 @pytest.mark.parametrize("name", ["desk, empty", "search"])
@@ -189,10 +175,7 @@ def test_the_palette_leaves_nobody_out(page: Page, name: str) -> None:
     PAGES[name](page)
     page.keyboard.press("Control+k")
     expect(page.locator("#palette [role=option]")).to_have_count(8)
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        assert [(one["id"], one["impact"]) for one in found if one["impact"] in ("serious", "critical")] == []
+    assert grave_faults(page) == []
 
 
 def test_axe_sees_what_is_wrong(page: Page) -> None:
