@@ -14,6 +14,7 @@ _ACCENTS = re.compile(r"[\u0300-\u036f]+")
 _WORD = re.compile(r"[^\W_]+")
 
 
+@lru_cache(maxsize=200_000)
 def fold(text: str) -> str:
     """Fold a text for comparison: no case, accents or punctuation, single spaces."""
     plain = text.casefold().replace("œ", "oe").replace("æ", "ae")

@@ -82,6 +82,7 @@ def measure_editing(kb: Path, index: Path, embedder: Embedder, work: Path) -> Ed
     shutil.copytree(kb, work / "kb", copy_function=shutil.copy)
     shutil.copytree(index, work / "var" / "index")
     paths = _committed(work / "kb")
+    GitStore(work / "kb").tidy()  # as the service does when it starts
     chance = random.Random(SEED)  # noqa: S311
     asked = chance.sample(paths, HISTORIES)
     histories = tuple(_timed_ms(partial(GitStore(work / "kb").history, path)) for path in asked)

@@ -168,6 +168,7 @@ class SearchEngine:
         self._today = today
         articles = [library.articles.get(slug) for slug in index.slugs]
         self._is_advice = np.array([article is not None and article.is_advice for article in articles], dtype=np.bool_)
+        self._is_public = np.array([article is not None and article.is_public for article in articles], dtype=np.bool_) & ~self._is_advice
         self._services = np.array([article.service if article else "" for article in articles], dtype=np.str_)
         self._review_by = np.array([article.meta.review_by if article else None for article in articles], dtype="datetime64[D]")
         self._passage_text = lru_cache(maxsize=10_000)(self._passage_text_of)
@@ -178,8 +179,12 @@ class SearchEngine:
         return self._embedder
 
     @cached_property
+    def _words(self) -> list[str]:
+        return self.index.keywords.words()
+
+    @cached_property
     def _speller(self) -> spelling.Speller:
-        return spelling.Speller(self.index.keywords.words(), self.index.terms.knows)
+        return spelling.Speller(self._words, self.index.terms.knows)
 
     def _tuning(self) -> tuple[Weights, Calibration]:
         if self.mode == "keywords":
@@ -190,17 +195,18 @@ class SearchEngine:
 
     def warm_up(self) -> None:
         """Pay now for what is made on first use: better this call than an agent's message."""
-        text.learn(text.fold(word) for word in self.index.keywords.words())
+        text.learn(text.fold(word) for word in self._words)
         self._speller.warm_up()
         self.match("mise en route")
 
-    def match(self, message: str, *, limit: int = 5, service: str | None = None) -> MatchResult:
+    def match(self, message: str, *, limit: int = 5, service: str | None = None, public_only: bool = False) -> MatchResult:
         """Find the articles that answer a message.
 
         Args:
             message: as it was pasted; only its first ``MAX_READ_CHARS`` characters are read.
             limit: how many articles at most.
             service: key of the agent's own service, which gets a light preference.
+            public_only: rank the public answers alone.
         """
         started = time.perf_counter()
         stripped = strip_message(message[:MAX_READ_CHARS])
@@ -214,7 +220,7 @@ class SearchEngine:
         vectors = self._encode(understood)
         encode_ms = (time.perf_counter() - encoding) * 1000
         terms = [text.terms(one) for one in understood]
-        documents, signals, nearest = self._signals(terms, vectors)
+        documents, signals, nearest = self._signals(terms, vectors, public_only=public_only)
         if not documents:
             return self._result((), (RequestMatches(stripped, False, ()),), None, started, encode_ms)
         priors = self._priors(documents, service)
@@ -254,15 +260,18 @@ class SearchEngine:
     def _encode(self, texts: Sequence[str]) -> Vectors | None:
         return self._embedder.encode_queries(texts) if self._embedder else None
 
-    def _signals(self, terms: Sequence[Sequence[str]], vectors: Vectors | None) -> tuple[list[int], list[Signals], _Nearest | None]:
+    def _signals(
+        self, terms: Sequence[Sequence[str]], vectors: Vectors | None, *, public_only: bool = False
+    ) -> tuple[list[int], list[Signals], _Nearest | None]:
         """Find the candidates of all texts together, what each text's signals say of each of them, and their nearest passages.
 
         Args:
             terms: the terms of each text.
             vectors: the vector of each text, or ``None`` without a model.
+            public_only: see ``match``.
         """
         words = [self.index.terms.scores(one) for one in terms]
-        documents = self._candidates(words, vectors)
+        documents = self._candidates(words, vectors, public_only=public_only)
         if not documents:
             return [], [], None
         ask, whole, nearest = self._cosines(documents, vectors, len(terms))
@@ -294,10 +303,12 @@ class SearchEngine:
         given[is_advice] = confidence.features(signals[is_advice], scores[is_advice], signs)
         return _Ranking(asked, signals, signs, scores, given, confidence.confidences(given, self.calibration), is_advice)
 
-    def _candidates(self, words: Sequence[Scores], vectors: Vectors | None) -> list[int]:
+    def _candidates(self, words: Sequence[Scores], vectors: Vectors | None, *, public_only: bool) -> list[int]:
         found: set[int] = set()
+        allowed = self._is_public if public_only else np.ones_like(self._is_public)
         if self.mode != "vectors":
-            for scores in words:
+            for given in words:
+                scores = np.where(allowed, given, 0)
                 count = min(_CANDIDATES, len(scores))
                 top = np.argpartition(-scores, count - 1)[:count]
                 found.update(int(document) for document in top if scores[document] > 0)
@@ -305,8 +316,8 @@ class SearchEngine:
             rows = self.index.vectors.search(vectors, _NEAR_ROWS)
             for near in rows:
                 nearest = dict.fromkeys(int(document) for document in self.index.row_documents[near[near >= 0]])
-                found.update([document for document in nearest if document >= 0][:_CANDIDATES])
-        found.update(np.flatnonzero(self._is_advice).tolist())
+                found.update([document for document in nearest if document >= 0 and allowed[document]][:_CANDIDATES])
+        found.update(np.flatnonzero(self._is_advice & allowed).tolist())
         # By slug: numbers depend on the edits that led here, and decide which of two equal articles comes first.
         return sorted(found, key=self.index.slugs.__getitem__)
 
