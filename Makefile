@@ -24,7 +24,7 @@ $(VENV)/.ready: requirements.txt requirements-torch.txt webapp/translations/en/L
 
 setup-dev: $(VENV)/.ready-dev ## Add what tests and linters need
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-postgresql.txt
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-postgresql.txt requirements-redis.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 

@@ -22,6 +22,7 @@ from kb.merge import Merged, merge_articles
 _OPEN = "refs/heads/proposals/"
 _CLOSED = "refs/bible/closed/"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,149}")
+_MAX_NAME_CHARS = 200  # of a branch that git made
 
 Kind = Literal["edit", "create", "rename", "archive", "restore"]
 
@@ -181,7 +182,7 @@ class Proposals:
             ProposalError: nothing is left of the change.
             StoreError: it cannot be recorded.
         """
-        reference = _reference(name)
+        reference = self._open_reference(name)
         with self._store.writing() as writer:
             repository = writer.repository
             tip = _tip(repository, reference, expected_tip)
@@ -200,7 +201,7 @@ class Proposals:
         """List the open proposals that git has, by name."""
         repository = self._store.repository()
         head = repository.head.target
-        names = sorted(name for name in repository.references if name.startswith(_OPEN))
+        names = sorted(name for name in repository.references if name.startswith(_OPEN) and len(name) <= len(_OPEN) + _MAX_NAME_CHARS)
         found = ((name, repository.references.get(name)) for name in names)
         # One that is accepted or closed meanwhile is open no more.
         return [_branch(repository, name.removeprefix(_OPEN), one.target, head) for name, one in found if one is not None]
@@ -252,7 +253,7 @@ class Proposals:
             MergeConflict: the live text changed in the same places.
             StoreError: it cannot be recorded.
         """
-        reference = _reference(name)
+        reference = self._open_reference(name)
         with self._store.writing() as writer:
             repository = writer.repository
             tip = _tip(repository, reference, expected_tip)
@@ -288,7 +289,7 @@ class Proposals:
             ProposalError: there is no such name.
             StoreError: git does not have the commit, or cannot record it.
         """
-        reference = _reference(name)
+        reference = self._open_reference(name)
         with self._store.writing() as writer:
             tip = _commit(writer.repository, commit).id
             is_open = reference in writer.repository.references
@@ -304,11 +305,19 @@ class Proposals:
             ProposalError: the name is not one.
             StoreError: it cannot be recorded.
         """
-        reference = _reference(name)
+        reference = self._open_reference(name)
         with self._store.writing() as writer:
             if reference in writer.repository.references:
                 writer.set_branch(_CLOSED + name, writer.repository.references[reference].target)
                 writer.set_branch(reference, None)
+
+    def _open_reference(self, name: str) -> str:
+        """The branch of a proposal. One that is open may have a name that git took and ``propose`` would not."""
+        reference = _OPEN + name[:_MAX_NAME_CHARS]
+        is_open = (
+            reference == _OPEN + name and pygit2.reference_is_valid_name(reference) and reference in self._store.repository().references
+        )
+        return reference if is_open else _reference(name)
 
 
 # ---- git ----

@@ -113,9 +113,7 @@ class Remote:
         repository = _open(folder)
         reference = repository.references.get(TRACKING + self.branch)
         if reference is None:
-            raise BranchMissing(
-                f"La branche « {self.branch} » n'existe pas dans {self.shown} : créez-la, ou corrigez BIBLE_REMOTE_BRANCH."
-            )
+            raise BranchMissing(f"La branche « {self.branch} » n'existe pas dans {self.shown} : créez-la, ou corrigez BIBLE_REMOTE_BRANCH.")
         return str(reference.target)
 
     @property

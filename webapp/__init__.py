@@ -11,7 +11,23 @@ from flask_wtf.csrf import CSRFProtect
 from kb import git_store
 from search.live import LiveEngine
 from webapp import accounts, cli, database, digest, errors, i18n, permissions, proposals, security, sync, views
-from webapp.routes import admin, api, articles, auth, desk, editor, health, hooks, requests, reviews, twins, versions
+from webapp.routes import (
+    admin,
+    api,
+    articles,
+    auth,
+    desk,
+    editor,
+    faq,
+    health,
+    hooks,
+    requests,
+    reviews,
+    twins,
+    versions,
+    widget,
+    widget_api,
+)
 from webapp.routes import proposals as proposal_pages
 from webapp.settings import SAMPLE_KB, Settings, load_settings
 from webapp.state import Bible
@@ -88,10 +104,15 @@ def create_app(settings: Settings | None = None) -> Flask:
         reviews.blueprint,
         health.blueprint,
         hooks.blueprint,
+        faq.blueprint,
+        widget.blueprint,
     ):
         app.register_blueprint(blueprint)
     csrf.exempt(hooks.blueprint)  # signed by the forge
+    csrf.exempt(faq.blueprint)  # nobody is logged in there, and nothing is written
     csrf.exempt(api.blueprint)  # the guard of `permissions` asks for it where a call comes with a cookie
+    widget_api.init_app(app, settings)
+    csrf.exempt(widget_api.blueprint)  # no cookie says who asks
     if settings.watch and is_served:
         threading.Thread(target=state.store.tidy, name="bible-tidy", daemon=True).start()
         sync.start(app, settings)

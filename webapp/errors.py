@@ -15,6 +15,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from kb.errors import KbError, StoreError, UnknownChannel, UnknownRevision, UnknownSlug
 from kb.proposals import ProposalError
 from search.errors import QueryError, SearchError
+from webapp import public, security
+from webapp.state import bible
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,10 @@ def error_response(status: int, detail: str, errors: list[dict[str, str]] | None
     if request.path.startswith(("/api/", "/hooks/", "/healthz", "/readyz")):
         response = jsonify(Problem(title=title, status=status, detail=detail, errors=errors).model_dump(exclude_none=True))
         response.content_type = "application/problem+json"
+    elif public.is_public_path(request.path):
+        response = Response(public.render_page("faq/error.html", heading=_heading(status), detail=detail))
+        if public.is_embedded():
+            security.let_be_framed(response, bible().settings.widget_origins)
     else:
         response = Response(render_template("errors/error.html", status=status, heading=_heading(status), detail=detail))
     response.status_code = status

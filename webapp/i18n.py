@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Flask, Response, current_app, has_request_context, redirect, request, session, url_for
 from flask_babel import Babel, get_locale
 
-LANGUAGES = {"fr": "Français", "en": "English"}
+from webapp import public
+from webapp.public import LANGUAGES
 
 
 def init_app(app: Flask) -> None:
@@ -30,5 +31,7 @@ def is_local(target: str) -> bool:
 
 
 def _locale() -> str:
+    if has_request_context() and public.is_public_path(request.path):
+        return public.language()
     chosen = session.get("language") if has_request_context() else None  # a command has no session
     return str(chosen or current_app.config["BABEL_DEFAULT_LOCALE"])

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the API, its schemas taken from the models that the routes themselves use."""
+"""The OpenAPI 3.1 documents of the API and of the public one, their schemas taken from the models that the routes themselves use."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from webapp.errors import Problem
 
+_LICENSE = {"name": "MIT", "identifier": "MIT"}
 _REF = "#/components/schemas/{model}"
 _TOKEN = {
     "type": "http",
@@ -53,8 +54,9 @@ def document(
             "title": "La Bible",
             "version": "1.0.0",
             "description": "One approved answer for every channel. A message is never stored nor logged.",
-            "license": {"name": "MIT", "identifier": "MIT"},
+            "license": _LICENSE,
         },
+        "externalDocs": {"description": "The public API, for websites", "url": "/api/public/v1/openapi.json"},
         "servers": [{"url": "/api/v1"}],
         "security": [{"token": []}],
         "paths": {
@@ -73,6 +75,64 @@ def document(
         },
         "components": {"schemas": definitions["$defs"], "securitySchemes": {"token": _TOKEN}},
     }
+
+
+def public_document(
+    match_request: type[BaseModel],
+    search_request: type[BaseModel],
+    answers: type[BaseModel],
+    services: type[BaseModel],
+    article: type[BaseModel],
+) -> dict[str, Any]:
+    """Build the document of the public API, which asks for no token.
+
+    Args:
+        match_request: body of ``POST /match``.
+        search_request: body of ``POST /search``.
+        answers: answer of both.
+        services: answer of ``GET /services``.
+        article: answer of ``GET /articles/{slug}``.
+    """
+    requests, responses = (match_request, search_request), (answers, services, article, Problem)
+    _, definitions = models_json_schema(
+        [*((model, "validation") for model in requests), *((model, "serialization") for model in responses)], ref_template=_REF
+    )
+    slug = {"name": "slug", "in": "path", "required": True, "schema": {"type": "string"}, "description": "Slug, or an old public one"}
+    asked = (413, 415, 422, 429)
+    operations = {
+        "/match": {"post": _public(_operation("matchQuestion", "Find the public answers to a question", answers, asked), match_request)},
+        "/search": {
+            "post": _public(_operation("searchAnswers", "Find public answers by words, as one types", answers, asked), search_request)
+        },
+        "/services": {"get": _public(_operation("listServices", "List the services with their first questions", services, ()))},
+        "/articles/{slug}": {"get": _public(_operation("getAnswer", "Read one public answer", article, (404,), [slug]))},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "La Bible, public answers",
+            "version": "1.0.0",
+            "description": "What the town's websites may show. Browsers may read it from the origins of BIBLE_WIDGET_ORIGINS. "
+            "A question is never stored nor logged.",
+            "license": _LICENSE,
+        },
+        "servers": [{"url": "/api/public/v1"}],
+        "security": [],
+        "paths": operations,
+        "components": {"schemas": definitions["$defs"]},
+    }
+
+
+def _public(operation: dict[str, Any], body: type[BaseModel] | None = None) -> dict[str, Any]:
+    """Make an operation one that anybody may call, with a body where it has one."""
+    for status in ("401", "403"):
+        del operation["responses"][status]
+    if body:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": _REF.format(model=body.__name__)}}},
+        }
+    return operation
 
 
 def _parameter(name: str, description: str, kind: str) -> dict[str, Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, request, url_for
+from flask import Flask, Request, Response, abort, request, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_babel import gettext as _
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from webapp.public import is_public_path
 from webapp.settings import Settings, is_loopback
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -39,10 +42,30 @@ HEADERS = {
 STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=31536000"}
 
 
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's sessions, but for the public pages: caches share these, so they neither read a cookie nor set one."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return SecureCookieSession() if is_public_path(request.path) else super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if not is_public_path(request.path):
+            super().save_session(app, session, response)
+
+
+def let_be_framed(response: Response, origins: Sequence[str]) -> None:
+    """Let some sites, and no other, show a page inside theirs."""
+    ancestors = " ".join(origins) or "'none'"
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {ancestors}")
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     """Add the checks before, and the headers after, every request."""
+    app.session_interface = _Sessions()
     version = _static_version(Path(app.static_folder or ""))
-    own_name = (urlsplit(settings.site_url).hostname or "").lower()
+    own_name = urlsplit(settings.site_url).hostname
+    public_name = urlsplit(settings.public_url).hostname
     is_https = settings.site_url.startswith("https://")
     headers = HEADERS | STRICT_TRANSPORT if is_https else HEADERS
     app.config["SESSION_COOKIE_SECURE"] = is_https
@@ -58,14 +81,17 @@ def init_app(app: Flask, settings: Settings) -> None:
         # A site that points its own name to this machine would be read as ours by the agent's browser. Werkzeug's TRUSTED_HOSTS
         # does this before an address can be built for the error page, and knows no IPv6.
         host = re.sub(r":\d+$", "", request.host)
-        if not (own_name and host.lower() == own_name) and not is_loopback(host):
+        is_public = is_public_path(request.path) or request.path.startswith("/static/")
+        if host.lower() not in {own_name, public_name if is_public else None} and not is_loopback(host):
             address = settings.site_url or "http://localhost, http://127.0.0.1"
             abort(403, _("Ce service ne répond qu'à son adresse : %(address)s.", address=address))
 
     @app.after_request
     def add_headers(response: Response) -> Response:
+        is_framed = "Content-Security-Policy" in response.headers  # see `let_be_framed`; X-Frame-Options knows no list
         for name, value in headers.items():
-            response.headers.setdefault(name, value)
+            if not (is_framed and name == "X-Frame-Options"):
+                response.headers.setdefault(name, value)
         if request.endpoint == "static":
             # The address changes with the content, so the copy that a browser holds never goes stale.
             response.cache_control.no_cache = None

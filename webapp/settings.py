@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import re
 import secrets
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import limits
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from search.embedder import DEFAULT_MODEL, Embedder, load_embedder
 from search.errors import ModelUnavailable
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_KB = PROJECT / "kb"
+# As browsers write it: lower case, no path. It goes into a policy, where a space or a semicolon would mean something else.
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
 
 class SettingsError(Exception):
@@ -98,6 +103,18 @@ class Settings(BaseSettings):
     ] = ""
     mail_from: Annotated[str, Field(description="Sender of the e-mails")] = ""
 
+    widget_origins: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(lambda value: value.split() if isinstance(value, str) else value),
+        Field(description="Sites that may hold the FAQ (`https://www.ville.example`, separated by spaces); `*`: any; empty: none"),
+    ] = ()
+
+    rate_limit: Annotated[str, Field(description="Questions that one address may ask of the public API")] = "60/minute"
+    rate_limit_storage: Annotated[
+        str, Field(repr=False, description="Where they are counted: `memory://`, each process for itself, or `redis://…` for all")
+    ] = "memory://"
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -113,6 +130,32 @@ class Settings(BaseSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("une adresse commence par http:// ou https://")
         return value.rstrip("/")
+
+    @field_validator("widget_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"« {origin} » n'est pas une origine : donnez https://www.ville.example, sans chemin ni barre à la fin")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _known_rate(cls, value: str) -> str:
+        try:
+            limits.parse_many(value)
+        except ValueError as error:
+            raise ValueError("donnez un nombre et une durée : 60/minute, ou plusieurs : 20/second;300/hour") from error
+        return value
+
+    @field_validator("rate_limit_storage")
+    @classmethod
+    def _known_storage(cls, value: str) -> str:
+        if value != "memory://" and not value.startswith(("redis://", "rediss://")):
+            raise ValueError("donnez memory://, ou l'adresse d'un serveur Redis : redis://serveur:6379/0")
+        if value != "memory://" and find_spec("redis") is None:
+            raise ValueError("pour Redis, installez aussi requirements-redis.txt")
+        return value
 
     @model_validator(mode="after")
     def _writable(self) -> Settings:

@@ -73,6 +73,23 @@ ROUTES: dict[str, tuple[str, str]] = {
     "admin.forge": ("GET", "/administration/forge"),
     "admin.synchronise": ("POST", "/administration/forge"),
     "hooks.forge": ("POST", "/hooks/forge"),
+    "faq.home": ("GET", "/faq"),
+    "faq.service": ("GET", "/faq/service/dechets"),
+    "faq.article": ("GET", "/faq/dossier-zephyr"),
+    "faq.search_form": ("GET", "/faq/recherche"),
+    "faq.search": ("POST", "/faq/recherche"),
+    "faq.feed": ("GET", "/faq/feed.xml"),
+    "faq.sitemap": ("GET", "/sitemap.xml"),
+    "faq.robots": ("GET", "/robots.txt"),
+    "public_api.match": ("POST", "/api/public/v1/match"),
+    "public_api.search": ("POST", "/api/public/v1/search"),
+    "public_api.services": ("GET", "/api/public/v1/services"),
+    "public_api.article": ("GET", "/api/public/v1/articles/dossier-zephyr"),
+    "public_api.openapi_document": ("GET", "/api/public/v1/openapi.json"),
+    "widget.script": ("GET", "/widget.js"),
+    "widget.versioned": ("GET", "/widget-{widget}.js"),
+    "widget.manifest": ("GET", "/widget.json"),
+    "widget.demo": ("GET", "/demo-widget"),
     "api.match": ("POST", "/api/v1/match"),
     "api.search": ("GET", "/api/v1/search?q=carte"),
     "api.list_articles": ("GET", "/api/v1/articles?limit=2"),
@@ -110,14 +127,24 @@ PAGES = (
     "/articles/archives",
     "/articles/dossier-zephyr/versions",
 )
+# Public pages, the same for everybody: caches may keep them for a while.
+SHARED = ("faq.home", "faq.service", "faq.article", "faq.search_form", "faq.feed", "faq.sitemap", "faq.robots")
+SHARED += ("public_api.services", "public_api.article")
+# The widget, which any page may load: the one of today, the same at an address of its own, and what says which it is.
+SCRIPTS = {
+    "widget.script": "public, max-age=300, must-revalidate",
+    "widget.versioned": "public, max-age=31536000, immutable",
+    "widget.manifest": "public, max-age=300, must-revalidate",
+}
 MESSAGES = ("Où en est mon dossier Zéphyr ?", "Comment inscrire mon enfant à l'école ?", "xyzzy plugh frobozz", "", "a" * 20_001)
 
 
 def send(client: FlaskClient, endpoint: str) -> TestResponse:
     method, address = ROUTES[endpoint]
-    address = address.format(head=client.application.extensions["bible"].store.head())
-    if endpoint == "api.match":
-        return client.post(address, json={"message": "carte"})
+    widget = client.get("/widget.json").json["version"]  # type: ignore[index]
+    address = address.format(head=client.application.extensions["bible"].store.head(), widget=widget)
+    if endpoint in ("api.match", "public_api.match", "public_api.search"):
+        return client.post(address, json={"query" if endpoint == "public_api.search" else "message": "carte"})
     data = {"csrf_token": token_of(client), "message": "carte", "language": "fr"} if method == "POST" else None
     return client.open(address, method=method, data=data, buffered=True)
 
@@ -302,9 +329,32 @@ def test_the_language_switch_comes_back(client: FlaskClient, target: str) -> Non
 
 
 # ---- caches ----
-@pytest.mark.parametrize("endpoint", [one for one in ROUTES if one != "static"])
-def test_nothing_but_files_is_kept(client: FlaskClient, endpoint: str) -> None:
+@pytest.mark.parametrize("endpoint", [one for one in ROUTES if one not in ("static", *SHARED, *SCRIPTS)])
+def test_nothing_but_files_and_public_pages_is_kept(client: FlaskClient, endpoint: str) -> None:
     assert send(client, endpoint).headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("endpoint", SHARED)
+def test_a_page_that_caches_share_is_nobodys_own(client: FlaskClient, endpoint: str) -> None:
+    response = send(client, endpoint)
+    assert response.headers["Cache-Control"] == "public, max-age=300, stale-while-revalidate=3600"
+    assert "Set-Cookie" not in response.headers
+    assert "Cookie" not in response.headers.get("Vary", "")
+
+
+@pytest.mark.parametrize(("endpoint", "caching"), SCRIPTS.items())
+def test_the_widget_is_kept_and_open_to_any_page(client: FlaskClient, endpoint: str, caching: str) -> None:
+    response = send(client, endpoint)
+    assert response.headers["Cache-Control"] == caching
+    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize("endpoint", [one for one in ROUTES if one not in SCRIPTS])
+def test_nothing_else_is_open_to_any_page(client: FlaskClient, endpoint: str) -> None:
+    response = client.open(send(client, endpoint).request.path, headers={"Origin": "https://evil.example"}, buffered=True)
+    assert "Access-Control-Allow-Origin" not in response.headers
+    assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 def test_files_are_kept_for_a_year_at_an_address_that_changes_with_them(client: FlaskClient) -> None:

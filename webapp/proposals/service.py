@@ -20,6 +20,7 @@ from flask_babel import gettext as _
 from kb import checks, paths, personal_data
 from kb.article import Article
 from kb.checks import Finding
+from kb.draft import Draft
 from kb.errors import ContentError, Problem, StoreError
 from kb.git_store import settled
 from kb.library import Library
@@ -150,12 +151,7 @@ def ask(account: Account, service: str, title: str, text: str, slug: str = "") -
 
 
 def _commit_message(change: Change, message: str) -> str:
-    summary = _MESSAGES[change.kind].format(title=change.title)
-    former = f"\nBible-Former-Service: {change.former_service}" if change.former_service else ""
-    # A line that begins like a trailer must not pass for one.
-    reason = "\n".join(f" {line}" if line.startswith("Bible-") else line for line in message.splitlines())
-    trailers = f"Bible-Kind: {change.kind}\nBible-Slug: {change.slug}\nBible-Service: {change.service}{former}"
-    return "\n\n".join(part for part in (summary, reason, trailers) if part)
+    return "\n\n".join(part for part in (_MESSAGES[change.kind].format(title=change.title), message) if part)
 
 
 def _in_step() -> AbstractContextManager[None]:
@@ -171,15 +167,20 @@ def _saved(proposal: Proposal) -> Proposal:
 
 
 # ---- talking about them, deciding ----
+def reviews(proposal: Proposal, account: Account) -> bool:
+    """Tell whether somebody edits every service concerned; what belongs to none (``services.yml``) is the administrators'."""
+    return account.is_admin or (bool(proposal.services) and all(account.may_review(key) for key in proposal.services))
+
+
 def may_decide(proposal: Proposal, account: Account) -> bool:
     """Tell whether somebody may accept, refuse or send back a proposal: an editor of every service concerned, its author aside."""
     is_own = proposal.author_id == account.id and not proposal.is_request
-    return all(account.may_review(key) for key in proposal.services) and (bible().settings.self_publish or not is_own)
+    return reviews(proposal, account) and (bible().settings.self_publish or not is_own)
 
 
 def may_amend(proposal: Proposal, account: Account) -> bool:
     """Tell whether somebody may change a proposal: its author, and whoever reviews it."""
-    return proposal.author_id == account.id or all(account.may_review(key) for key in proposal.services)
+    return proposal.author_id == account.id or reviews(proposal, account)
 
 
 def comment(proposal: Proposal, account: Account, text: str) -> None:
@@ -201,14 +202,16 @@ def decide(proposal: Proposal, account: Account, state: State, text: str) -> Non
         ProposalError: it is closed already.
         StoreError: git cannot record it.
     """
-    _must_be_open(proposal)
-    action: Action = state if state != "open" else "opened"
-    proposal.state = state
-    proposal.record(action, account.id, account.name, text)
-    # The reason first: were the branch put aside first, a death in between would leave a closed proposal without one.
-    _saved(proposal)
-    if not proposal.is_open and proposal.branch is not None:
-        bible().proposals.close(proposal.branch)
+    with _in_step():
+        session().refresh(proposal)  # published meanwhile, it is not refused
+        _must_be_open(proposal)
+        action: Action = state if state != "open" else "opened"
+        proposal.state = state
+        proposal.record(action, account.id, account.name, text)
+        # The reason first: were the branch put aside first, a death in between would leave a closed proposal without one.
+        _saved(proposal)
+        if not proposal.is_open and proposal.branch is not None:
+            bible().proposals.close(proposal.branch)
 
 
 def accept(proposal: Proposal, account: Account, tip: str, text: str = "") -> None:
@@ -232,9 +235,13 @@ def accept(proposal: Proposal, account: Account, tip: str, text: str = "") -> No
     state = bible()
 
     def validate(changes: Mapping[str, str | None]) -> None:
-        findings = blockers(state.library.refreshed(), changes)
+        library = state.library.refreshed()
+        findings = blockers(library, changes)
         if findings:
             raise NotPublishable(findings)
+        if not account.is_admin and not owners(library, changes) <= account.services:
+            # Its article was moved meanwhile, or a branch that git made changes others beside it.
+            raise ProposalError(_("Cette proposition touche aussi un autre service : un rédacteur de tous ces services peut la publier."))
 
     with _in_step():
         live = state.proposals.accept(proposal.branch, tip, account.person, message, validate)
@@ -300,6 +307,24 @@ def blockers(library: Library, changes: Mapping[str, str | None]) -> tuple[Findi
                 reason = _("Cet article pointe vers « %(slug)s », qui ne serait plus en ligne : modifiez d'abord ce lien.", slug=slug)
                 found.append(Finding(other.path, 1, "error", "broken-link", reason))
     return tuple(found)
+
+
+def owners(library: Library, changes: Mapping[str, str | None]) -> frozenset[str]:
+    """Keys of the services whose articles a change touches; an address that leads elsewhere is nobody's. An empty one: no service's.
+
+    Args:
+        library: the live text.
+        changes: path → new text, or ``None`` for a file that goes.
+    """
+    new = library.changed(changes)
+    found = set()
+    for path in changes:
+        before, after = (next((one for one in side.articles.values() if one.path == path), None) for side in (library, new))
+        if before is None or after is None or Draft.from_article(before) != Draft.from_article(after):
+            found |= {one.service for one in (before, after) if one is not None}
+    if any(not path.startswith((f"{paths.ARTICLES}/", f"{paths.ARCHIVE}/")) for path in changes):
+        found.add("")
+    return frozenset(found)
 
 
 def _errors(article: Article, library: Library) -> list[Finding]:
@@ -437,25 +462,24 @@ def _reconciled(state: Bible) -> int:
 
 
 def _row_of(branch: Branch) -> Proposal:
-    """Make the row of a branch that has none, from what its commit says."""
-    lines = branch.message.splitlines() or [branch.name]
-    trailers = dict(line.split(": ", 1) for line in lines if line.startswith("Bible-") and ": " in line)
-    reason = "\n".join(line for line in lines[1:] if not line.startswith("Bible-")).strip()
-    slug = trailers.get("Bible-Slug", "")
+    """Make the row of a branch that has none. What it changes says whose article it is: a commit's message may say anything."""
+    summary, _newline, reason = branch.message.partition("\n")
     try:
         changes = bible().proposals.file_changes(branch.base, branch.tip)
     except StoreError:
         changes = []
-    first = next((change for change in changes if change.path.endswith(".md")), None)
-    parts = first.path.split("/") if first else []
+    articles = [one for one in changes if one.path.endswith(".md")]
+    # An article that comes, goes or moves, before those that are edited for it.
+    main = next((one for one in articles if _kind_of(one) != "edit"), articles[0] if articles else None)
+    before, after = _service_of(main.old_path, main.before) if main else "", _service_of(main.new_path, main.after) if main else ""
     author = session().scalar(sa.select(User).where(User.email == branch.author.email.lower()))
     proposal = Proposal(
-        kind=trailers.get("Bible-Kind", _kind_of(first)),
-        slug=slug or (parts[-1].removesuffix(".md") if parts else ""),
-        title=_title_of(first) or lines[0][:300],
-        service=trailers.get("Bible-Service", parts[1] if len(parts) > 2 else ""),
-        former_service=trailers.get("Bible-Former-Service"),
-        message=reason,
+        kind=_kind_of(main),
+        slug=main.path.rsplit("/", 1)[-1].removesuffix(".md")[:200] if main else "",
+        title=_title_of(main) or summary[:300] or branch.name,
+        service=(after or before)[:200],
+        former_service=before[:200] if before and after and before != after else None,
+        message=reason.strip(),
         branch=branch.name,
         base=branch.base,
         tip=branch.tip,
@@ -464,6 +488,17 @@ def _row_of(branch: Branch) -> Proposal:
     )
     proposal.record("opened", proposal.author_id, proposal.author_name)
     return proposal
+
+
+def _service_of(path: str | None, text: str | None) -> str:
+    """Key of the service that owns an article; its folder's, when the text cannot be read."""
+    if path is None or text is None:
+        return ""
+    try:
+        return Article.parse(text, path).service
+    except ContentError:
+        parts = path.split("/")
+        return parts[-2] if len(parts) > 2 else ""
 
 
 def _kind_of(change: FileChange | None) -> Kind:

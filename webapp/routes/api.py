@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import UnsupportedMediaType
 
 from kb import render, replies
 from kb.article import Article
 from kb.replies import Reply
 from search.engine import MAX_MESSAGE_CHARS, SHOWN_FROM, Match
-from webapp import openapi, views
+from webapp import bodies, openapi, views
 from webapp.errors import error_response
 from webapp.state import Bible, bible
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Body(BaseModel):
@@ -130,7 +127,7 @@ def match() -> ResponseReturnValue:
     """Find the approved replies for a message."""
     if not request.is_json:
         raise UnsupportedMediaType
-    body = _validated(MatchRequest, _json_body())
+    body = bodies.validated(MatchRequest, bodies.json_body())
     if not isinstance(body, MatchRequest):
         return body
     if len(body.message) > MAX_MESSAGE_CHARS:
@@ -227,26 +224,10 @@ def openapi_document() -> ResponseReturnValue:
     return jsonify(openapi.document(MatchRequest, MatchResponse, SearchResponse, ArticleList, ArticleOut))
 
 
-def _json_body() -> Any:
-    try:
-        # Half an emoji, as programs that cut a text send it, cannot be sent back: it becomes « ? ».
-        return json.loads(json.dumps(request.get_json(silent=True), ensure_ascii=False).encode("utf-8", "replace"))
-    except RecursionError:  # nested beyond what Python reads
-        return None
-
-
 def _too_long() -> ResponseReturnValue:
     return error_response(
         413, _("Le message dépasse %(limit)s caractères : gardez le passage qui contient la demande.", limit=MAX_MESSAGE_CHARS)
     )
-
-
-def _validated(kind: type[Model], data: Any) -> Model | ResponseReturnValue:
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        found = [{"field": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in error.errors(include_input=False)]
-        return error_response(422, _("Le corps de la requête est à corriger : voyez « errors »."), found)
 
 
 def _page(default: int = 20) -> tuple[int, int]:

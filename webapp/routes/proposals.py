@@ -13,7 +13,7 @@ from kb import diff, paths, replies
 from kb.article import Article
 from kb.diff import FieldChange, Hunk
 from kb.draft import Draft
-from kb.errors import ContentError
+from kb.errors import ContentError, StoreError
 from kb.library import check_placeholders
 from kb.proposals import FileChange, ProposalError
 from webapp import views
@@ -27,11 +27,12 @@ from webapp.state import Bible, bible
 blueprint = Blueprint("proposals", __name__, url_prefix="/propositions")
 
 PAGE_SIZE = 50
+_MAX_NUMBER = 2**31 - 1  # what the database counts to
 
 
 @dataclass(frozen=True)
 class ChangeView:
-    """One file of a proposal as its reviewer reads it: fields and rendered page where it is an article, the source always."""
+    """One file of a proposal as its reviewer reads it: fields and rendered page, or the source: on demand, or where it is no article."""
 
     change: FileChange
     fields: tuple[FieldChange, ...]
@@ -53,7 +54,6 @@ def index() -> ResponseReturnValue:
     shown = request.args.get("vue", "")
     shown = shown if shown in views_of else views_of[0]
     of_service = request.args.get("service") or None
-    page = max(1, request.args.get("page", 1, type=int))
     which = service.Which(
         state={"closes": "closed", "miennes": "all"}.get(shown, "open"),
         service=of_service,
@@ -61,6 +61,8 @@ def index() -> ResponseReturnValue:
         reviewer=account if shown == "a-relire" else None,
     )
     total = service.count(which)
+    pages = -(-total // PAGE_SIZE)
+    page = max(1, min(request.args.get("page", 1, type=int), pages))
     return render_template(
         "proposals/index.html",
         proposals=service.listed(which, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE),
@@ -71,7 +73,7 @@ def index() -> ResponseReturnValue:
         waiting=service.open_counts(),
         total=total,
         page=page,
-        pages=-(-total // PAGE_SIZE),
+        pages=pages,
         is_repository=bible().store.is_repository,
     )
 
@@ -137,13 +139,15 @@ def accept(number: int) -> ResponseReturnValue:
         return _page(proposal, error=str(error), status=409)
     except ProposalError as error:
         return _page(proposal, error=str(error), status=409)
+    except StoreError as error:
+        return _page(proposal, error=str(error), status=503)
     flash(_("« %(title)s » est en ligne.", title=proposal.title), "ok")
     return _back(number)
 
 
 def find_proposal(number: int) -> Proposal:
     """Find a proposal by its number; 404 when there is none."""
-    proposal = session().get(Proposal, number)
+    proposal = session().get(Proposal, number) if 0 < number <= _MAX_NUMBER else None
     if proposal is None:
         abort(404, _("Il n'y a pas de proposition n° %(number)s.", number=number))
     return proposal
@@ -167,7 +171,7 @@ def _closed(proposal: Proposal, state: State, text: str) -> ResponseReturnValue:
 def _must_decide(proposal: Proposal) -> None:
     account = current_account()
     if not service.may_decide(proposal, account):
-        own = proposal.author_id == account.id and all(account.may_review(key) for key in proposal.services)
+        own = _is_own_review(proposal, account)
         abort(
             403, _("Personne ne publie sa propre proposition : un autre rédacteur du service la relit.") if own else _only_editors(proposal)
         )
@@ -189,15 +193,19 @@ def _back(number: int) -> ResponseReturnValue:
 def _page(proposal: Proposal, error: str = "", status: int = 200) -> ResponseReturnValue:
     state, account = bible(), current_account()
     changes: list[ChangeView] = []
-    if proposal.base and proposal.tip:
-        changes = [_change_view(state, change) for change in state.proposals.file_changes(proposal.base, proposal.tip)]
-    outlook = service.outlook(proposal) if proposal.is_open and not proposal.is_request else None
+    outlook = None
+    try:
+        if proposal.base and proposal.tip:
+            changes = [_change_view(state, change) for change in state.proposals.file_changes(proposal.base, proposal.tip)]
+        outlook = service.outlook(proposal) if proposal.is_open and not proposal.is_request else None
+    except StoreError as unreadable:  # it can still be talked of, and refused
+        error = error or str(unreadable)
     page = render_template(
         "proposals/show.html",
         proposal=proposal,
         changes=changes,
         outlook=outlook,
-        shown="source" if request.args.get("vue") == "source" else "lecture",
+        shown=_shown(),
         may_decide=proposal.is_open and service.may_decide(proposal, account),
         may_amend=proposal.is_open and service.may_amend(proposal, account),
         is_author=proposal.author_id == account.id,
@@ -213,23 +221,34 @@ def _page(proposal: Proposal, error: str = "", status: int = 200) -> ResponseRet
 def _is_own_review(proposal: Proposal, account: Account) -> bool:
     """Whether only the rule that nobody publishes their own proposal keeps somebody from deciding."""
     is_own = proposal.author_id == account.id and not proposal.is_request
-    return is_own and all(account.may_review(key) for key in proposal.services) and not bible().settings.self_publish
+    return is_own and service.reviews(proposal, account) and not bible().settings.self_publish
 
 
 def _change_view(state: Bible, change: FileChange) -> ChangeView:
-    source = tuple(diff.source_diff(change.before or "", change.after or ""))
+    if _shown() == "source":
+        return ChangeView(change, (), Markup(), _source(change))
     try:
         before, after = (_article(text, path) for text, path in ((change.before, change.old_path), (change.after, change.new_path)))
         for article in (before, after):
             if article is not None:
                 check_placeholders(article)
+        if before is None and after is None:  # a file beside the articles
+            return ChangeView(change, (), Markup(), _source(change))
     except ContentError as error:
-        return ChangeView(change, (), Markup(), source, error.problem.message)
+        return ChangeView(change, (), Markup(), _source(change), error.problem.message)
     drafts = [Draft.from_article(article) if article else None for article in (before, after)]
     fields = tuple(diff.field_changes(*drafts))
     if change.new_path is None or change.new_path.startswith(f"{paths.ARCHIVE}/"):
         fields = ()
-    return ChangeView(change, fields, Markup(diff.html_diff(_html(state, before), _html(state, after))), source)  # noqa: S704  # of sanitised pages
+    return ChangeView(change, fields, Markup(diff.html_diff(_html(state, before), _html(state, after))), ())  # noqa: S704  # of sanitised pages
+
+
+def _source(change: FileChange) -> tuple[Hunk, ...]:
+    return tuple(diff.source_diff(change.before or "", change.after or ""))
+
+
+def _shown() -> str:
+    return "source" if request.args.get("vue") == "source" else "lecture"
 
 
 def _article(text: str | None, path: str | None) -> Article | None:

@@ -8,7 +8,7 @@ const words = form.dataset;
 const DELAY_MS = 400;
 let timer;
 let pending;
-let isChanged = false;
+let isChanged = "unsaved" in words;
 
 // ---- the preview ----
 function showNotes(findings) {
@@ -45,8 +45,9 @@ function count(field) {
   const counter = form.querySelector(`[data-count="${CSS.escape(field.name)}"]`);
   if (!counter) return;
   const limit = Number(counter.dataset.limit);
-  counter.textContent = `${field.value.length} / ${limit}`;
-  counter.classList.toggle("over", field.value.length > limit);
+  const isOver = field.value.length > limit;
+  counter.textContent = `${field.value.length} / ${limit}${isOver ? ` · ${words.over}` : ""}`;
+  counter.classList.toggle("over", isOver);
 }
 
 form.querySelectorAll("textarea").forEach(count);

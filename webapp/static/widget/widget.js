@@ -10,6 +10,10 @@ const BASE = new URL(".", import.meta.url);
 const API = new URL("api/public/v1/", BASE);
 const PAUSE_MS = 250;
 const MAX_CHARS = 1000;
+// From this height on, the page has kept room for the questions.
+const ROOM_PX = 200;
+// What is left between the field and what follows it.
+const GAP_PX = 6;
 
 const WORDS = {
   fr: {
@@ -19,6 +23,7 @@ const WORDS = {
     none: "Nous n’avons pas trouvé de réponse à cette question.",
     contact: "Vous pouvez la poser à :",
     page: "Lire la page complète",
+    site: "Site internet",
     all: "Toutes les questions",
     clear: "Effacer la question",
     down: "La recherche ne répond pas pour le moment.",
@@ -31,6 +36,7 @@ const WORDS = {
     none: "We found no answer to this question.",
     contact: "You can ask:",
     page: "Read the full page",
+    site: "Website",
     all: "All questions",
     clear: "Clear the question",
     down: "The search does not answer at the moment.",
@@ -43,30 +49,34 @@ const SHEET = `
   --accent: var(--bible-accent, light-dark(#1f5673, #8cc4e0)); --surface: var(--bible-surface, light-dark(#fff, #1c2226));
   --ink: var(--bible-ink, light-dark(#1b2327, #e6eaeb)); --muted: var(--bible-muted, light-dark(#55626a, #a3b0b6));
   --line: var(--bible-line, light-dark(#848f95, #7d8a91)); --radius: var(--bible-radius, 8px); }
+@supports not (color: light-dark(red, red)) { :host { --accent: var(--bible-accent, #1f5673); --surface: var(--bible-surface, #fff);
+  --ink: var(--bible-ink, #1b2327); --muted: var(--bible-muted, #55626a); --line: var(--bible-line, #848f95); } }
 :host([hidden]), [hidden] { display: none !important; }
 :host([theme="light"]) { color-scheme: light; }
 :host([theme="dark"]) { color-scheme: dark; }
 :host([theme="auto"]) { color-scheme: light dark; }
 * { box-sizing: border-box; }
-.box { position: relative; background: var(--surface); color: var(--ink); border: 1px solid var(--line); border-radius: var(--radius);
+.box { position: relative; background: var(--surface); color: var(--ink); box-shadow: inset 0 0 0 1px var(--line); border-radius: var(--radius);
   line-height: 1.5; overflow-wrap: anywhere; }
 .field { display: flex; }
-input { flex: 1; min-width: 0; height: 2.5em; padding: 0 .75em; border: 0; border-radius: var(--radius); background: none; color: inherit;
+input { flex: 1; min-width: 0; height: 2.25em; padding: 0 .75em; border: 0; border-radius: var(--radius); background: none; color: inherit;
   font: inherit; }
 input::placeholder { color: var(--muted); opacity: 1; }
 input::-webkit-search-cancel-button { display: none; }
 button { font: inherit; color: inherit; background: none; border: 0; border-radius: var(--radius); cursor: pointer; text-align: start; }
-.clear { flex: none; width: 2.5em; text-align: center; color: var(--muted); }
+.clear { flex: none; width: 2.25em; text-align: center; color: var(--muted); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .field :focus-visible { outline-offset: -1px; }
-.panel { min-height: var(--bible-height, 22em); padding: .25em .75em .75em; border-top: 1px solid var(--line); }
+.panel { min-height: var(--bible-height, 24em); padding: .25em .75em .75em; border-top: 1px solid var(--line); }
+.roomy { display: flex; flex-direction: column; }
+.roomy .panel { flex: 1; min-height: 0; overflow: auto; margin: 0 1px 1px; }
 p { margin: .5em 0; }
 .title { font-weight: 600; color: var(--muted); font-size: .875em; }
 ul { list-style: none; margin: 0; padding: 0; }
 .rows > li + li { border-top: 1px solid color-mix(in srgb, var(--line) 35%, transparent); }
 .row, [role="option"] { display: flex; gap: .5em; width: 100%; padding: .6em .5em; cursor: pointer; min-height: 2.75em; }
 [role="option"] { border-radius: var(--radius); }
-.row::before, [role="option"]::before { content: "›"; flex: none; color: var(--accent); font-weight: 700; transition: rotate .15s; }
+.row::before, [role="option"]::before { content: "›"; content: "›" / ""; flex: none; color: var(--accent); font-weight: 700; transition: rotate .15s; }
 .row[aria-expanded="true"]::before { rotate: 90deg; }
 .row > :first-child, [role="option"] > :first-child { flex: 1; }
 .row:hover, [role="option"]:hover { text-decoration: underline; text-underline-offset: .15em; }
@@ -79,7 +89,7 @@ a { color: var(--accent); text-underline-offset: .15em; }
 .contact strong { display: block; }
 .contact span, .contact a { display: block; }
 .quiet { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-@media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
+@media (prefers-reduced-motion: reduce) { *, *::before { transition: none !important; } }
 @media (forced-colors: active) { [role="option"][aria-selected="true"] { outline-color: Highlight; } }
 `;
 
@@ -114,6 +124,13 @@ function address(value) {
   } catch {
     return null;
   }
+}
+
+/* What the page shows after an element, beside it in the tree. */
+function following(node) {
+  let next = node.nextElementSibling;
+  while (next && !next.getClientRects().length) next = next.nextElementSibling;
+  return next;
 }
 
 /* The server's sanitised HTML → nodes. What is not in the lists above is left out, its words kept; an image gives its words. */
@@ -158,14 +175,14 @@ async function call(path, body, signal) {
   return response.json();
 }
 
-let asked; // the services, asked once a page
+let town; // the services, asked once a page
 
 function services() {
-  asked ??= call("services").catch((error) => {
-    asked = undefined;
+  town ??= call("services").catch((error) => {
+    town = undefined;
     throw error;
   });
-  return asked;
+  return town;
 }
 
 /* ---- the element ---- */
@@ -176,12 +193,14 @@ sheet.replaceSync(SHEET);
 class BibleFaq extends HTMLElement {
   static observedAttributes = ["service", "lang"];
   #root = this.attachShadow({ mode: "open" });
-  #services = [];
+  #town; // the services, and the language of the answers
+  #words;
+  #parts; // the nodes of the widget, by name
+  #found = []; // what the options stand for
+  #active = -1;
+  #answered; // the question that they answer
   #timer;
   #aborter;
-  #active = -1;
-  #found = [];
-  #built = false;
 
   constructor() {
     super();
@@ -189,36 +208,279 @@ class BibleFaq extends HTMLElement {
   }
 
   async connectedCallback() {
-    if (this.#built) return;
+    if (this.#town) return;
     try {
-      this.#services = (await services()).services;
+      const town = await services();
+      if (!this.isConnected || this.#town) return;
+      this.#town = town;
     } catch {
       return; // the link stays
     }
-    if (this.isConnected && !this.#built) this.#build();
+    this.#build();
   }
 
   disconnectedCallback() {
+    this.#stop();
+  }
+
+  attributeChangedCallback() {
+    if (this.#town) this.#build();
+  }
+
+  get #language() {
+    const wanted = this.getAttribute("lang") ?? this.closest("[lang]")?.lang ?? navigator.language;
+    const short = wanted.slice(0, 2).toLowerCase();
+    return Object.hasOwn(WORDS, short) ? short : "fr";
+  }
+
+  /* The service of the attribute, where the town has it. */
+  get #own() {
+    return this.#town.services.find((one) => one.key === this.getAttribute("service"));
+  }
+
+  #build() {
+    this.#stop();
+    const lang = this.#language;
+    const words = (this.#words = WORDS[lang]);
+    const input = make("input", {
+      type: "search", role: "combobox", "aria-autocomplete": "list", "aria-controls": "options", "aria-expanded": "false",
+      autocomplete: "off", spellcheck: "true", enterkeyhint: "search", maxlength: MAX_CHARS,
+      placeholder: words.ask, "aria-label": words.ask, title: words.ask,
+    });
+    const clear = make("button", { type: "button", class: "clear", "aria-label": words.clear, title: words.clear, hidden: "" }, "×");
+    const status = make("p", { role: "status", class: "quiet" });
+    const note = make("p", { class: "title", "aria-hidden": "true" });
+    const list = make("ul", { id: "options", role: "listbox", "aria-label": words.ask, hidden: "" });
+    const content = make("div");
+    const link = make("div", { hidden: "" }, make("slot"));
+    const panel = make("div", { class: "panel", hidden: "" }, note, list, content, link);
+    const box = make("div", { class: "box", lang }, make("div", { class: "field" }, input, clear), status, panel);
+    this.#parts = { input, clear, status, note, list, content, link, panel };
+
+    const next = following(this);
+    const before = next?.getBoundingClientRect().top;
+    this.#root.adoptedStyleSheets = [sheet];
+    this.#root.replaceChildren(box);
+    // Nothing of the page may move by itself. Where the page kept room, the questions fill it and scroll inside; elsewhere only the field
+    // shows, in the place of the link and of the space under it, and the questions open under the reader's own hand.
+    const { height, bottom } = this.getBoundingClientRect();
+    if (height >= ROOM_PX) {
+      box.classList.add("roomy");
+      box.style.height = `${height}px`;
+      panel.hidden = false;
+    } else if (next) {
+      const after = next.getBoundingClientRect().top;
+      box.style.marginBlockEnd = `${-Math.max(Math.min(after - before, after - bottom - GAP_PX), 0)}px`;
+    }
+    this.#browse();
+
+    const opened = () => (panel.hidden = false);
+    input.addEventListener("focus", opened);
+    input.addEventListener("input", () => (opened(), this.#typed()));
+    clear.addEventListener("click", () => this.#clear());
+    list.addEventListener("mousedown", (event) => event.preventDefault()); // the focus stays in the field
+    list.addEventListener("click", (event) => {
+      const option = event.target.closest("[role=option]");
+      if (option) this.#choose([...list.children].indexOf(option));
+    });
+    box.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /* ---- what is shown ---- */
+
+  /* What comes late never makes the page jump back. */
+  #hold() {
+    const { panel } = this.#parts;
+    panel.style.minHeight = `${panel.offsetHeight}px`;
+  }
+
+  #say(words, isShown = true) {
+    this.#parts.status.textContent = words;
+    this.#parts.note.textContent = isShown ? words : "";
+  }
+
+  #show(...nodes) {
+    const { list, content, link } = this.#parts;
+    this.#found = [];
+    this.#activate(-1);
+    list.hidden = link.hidden = true;
+    list.replaceChildren();
+    this.#parts.input.setAttribute("aria-expanded", "false");
+    content.replaceChildren(...nodes);
+  }
+
+  #browse() {
+    const own = this.#own;
+    const rows = own ? own.articles.map((one) => this.#articleRow(one)) : this.#town.services.map((one) => this.#serviceRow(one));
+    this.#say("", false);
+    this.#parts.note.textContent = own ? own.name : this.#words.browse;
+    const all = make("p", {}, make("a", { href: address(own ? own.url : this.#town.url) }, this.#words.all));
+    this.#show(make("ul", { class: "rows" }, ...rows), all);
+  }
+
+  #suggest(found) {
+    this.#show();
+    this.#found = found;
+    const { list, input } = this.#parts;
+    const lang = this.#town.language;
+    list.append(...found.map((one, at) => make("li", { role: "option", id: `o${at}`, "aria-selected": "false", lang }, make("span", {}, one.title))));
+    list.hidden = false;
+    input.setAttribute("aria-expanded", "true");
+    this.#say(this.#words.found(found.length));
+  }
+
+  #nothing(contact) {
+    this.#say(this.#words.none);
+    const lines = [make("strong", {}, contact.name)];
+    if (contact.phone) lines.push(make("a", { href: `tel:${contact.phone.replace(/[^+\d]/g, "")}` }, contact.phone));
+    if (contact.email) lines.push(make("a", { href: address(`mailto:${contact.email}`) }, contact.email));
+    if (contact.hours) lines.push(make("span", {}, contact.hours));
+    if (contact.url) lines.push(make("a", { href: address(contact.url) }, this.#words.site));
+    this.#show(make("p", {}, this.#words.contact), make("div", { class: "contact", lang: this.#town.language }, ...lines));
+  }
+
+  #failed() {
+    this.#say(this.#words.down);
+    this.#show();
+    this.#parts.link.hidden = this.#parts.panel.hidden = false;
+  }
+
+  /* A row that unfolds; `fill` gives what is under it, asked once. */
+  #row(label, count, fill) {
+    const id = `f${(this.#rows += 1)}`;
+    const fold = make("div", { id, class: "fold", lang: this.#town.language, hidden: "" });
+    const button = make("button", { type: "button", class: "row", "aria-expanded": "false", "aria-controls": id, lang: this.#town.language });
+    button.append(make("span", {}, label), ...(count ? [make("span", { class: "count" }, String(count))] : []));
+    button.addEventListener("click", async () => {
+      const isOpen = button.getAttribute("aria-expanded") !== "true";
+      button.setAttribute("aria-expanded", isOpen);
+      fold.hidden = !isOpen;
+      if (!isOpen || fold.hasChildNodes()) return;
+      try {
+        fold.append(...(await fill()));
+      } catch {
+        this.#failed();
+      }
+    });
+    return make("li", {}, button, fold);
+  }
+  #rows = 0;
+
+  #articleRow(article) {
+    return this.#row(article.title, 0, async () => {
+      const { answer_html, url } = "answer_html" in article ? article : await call(`articles/${encodeURIComponent(article.slug)}`);
+      const more = make("a", { href: address(url), lang: this.#language }, this.#words.page);
+      more.append(make("span", { class: "quiet", lang: this.#town.language }, ` : ${article.title}`));
+      return [answerNodes(answer_html), make("p", {}, more)];
+    });
+  }
+
+  #serviceRow(service) {
+    return this.#row(service.name, service.count, async () => {
+      const rows = make("ul", { class: "rows" }, ...service.articles.map((one) => this.#articleRow(one)));
+      const isWhole = service.count <= service.articles.length;
+      return isWhole ? [rows] : [rows, make("p", {}, make("a", { href: address(service.url), lang: this.#language }, this.#words.all))];
+    });
+  }
+
+  /* ---- what is typed ---- */
+
+  #stop() {
     clearTimeout(this.#timer);
     this.#aborter?.abort();
   }
 
-  attributeChangedCallback() {
-    if (this.#built) this.#build();
+  #clear() {
+    this.#stop();
+    this.#parts.input.value = "";
+    this.#parts.clear.hidden = true;
+    this.#browse();
+    this.#parts.input.focus();
   }
 
-  get #language() {
-    const wanted = (this.getAttribute("lang") || this.closest("[lang]")?.lang || navigator.language).slice(0, 2).toLowerCase();
-    return wanted in WORDS ? wanted : "fr";
+  #typed() {
+    this.#stop();
+    const asked = this.#parts.input.value.trim();
+    this.#parts.clear.hidden = !this.#parts.input.value;
+    if (asked.length < 2) this.#browse();
+    else this.#timer = setTimeout(() => this.#search(asked), PAUSE_MS);
   }
 
-  #build() {
-    const lang = this.#language;
-    const words = (this.words = WORDS[lang]);
-    const make_ = (name, ...rest) => (this[name] = make(...rest));
-    make_("input", "input", {
-      id: "ask", type: "search", role: "combobox", "aria-autocomplete": "list", "aria-controls": "options", "aria-expanded": "false",
-      autocomplete: "off", enterkeyhint: "search", maxlength: MAX_CHARS, placeholder: words.ask, "aria-label": words.ask, title: words.ask,
-    });
+  async #search(asked) {
+    this.#stop();
+    const { signal } = (this.#aborter = new AbortController());
+    const options = { service: this.#own?.key ?? null, limit: 5, lang: this.#language };
+    try {
+      // One word is a title in the making; a sentence is understood by its meaning.
+      let answer = /\s/.test(asked) ? null : await call("search", { query: asked.slice(0, 200), ...options }, signal);
+      if (!answer?.answered) answer = await call("match", { message: asked, ...options }, signal);
+      this.#answered = asked;
+      this.#hold();
+      if (answer.answered) this.#suggest(answer.results);
+      else this.#nothing(answer.contact);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof Busy)) return this.#failed();
+      this.#say(this.#words.busy);
+      this.#timer = setTimeout(() => this.#search(asked), error.seconds * 1000);
+    }
+  }
+
+  /* ---- the keyboard ---- */
+
+  #activate(at) {
+    this.#active = at;
+    const { list, input } = this.#parts;
+    [...list.children].forEach((option, place) => option.setAttribute("aria-selected", place === at));
+    if (at < 0) return input.removeAttribute("aria-activedescendant");
+    input.setAttribute("aria-activedescendant", `o${at}`);
+    list.children[at].scrollIntoView({ block: "nearest" });
+  }
+
+  /* The question chosen unfolds where it stood, the others beside it. */
+  #choose(at) {
+    const rows = this.#found.map((one) => this.#articleRow(one));
+    const said = this.#parts.note.textContent;
+    this.#show(make("ul", { class: "rows" }, ...rows));
+    this.#say("", false);
+    this.#parts.note.textContent = said;
+    const button = rows[at].firstChild;
+    button.click();
+    button.focus();
+  }
+
+  #key(event) {
+    if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    const { input, list, content } = this.#parts;
+    const { key, target } = event;
+    const inField = target === input;
+    if (key === "Escape") {
+      if (!inField) input.focus();
+      else if (input.value) this.#clear();
+      else return;
+    } else if (inField && !list.hidden) {
+      const last = this.#found.length - 1;
+      if (key === "ArrowDown") this.#activate(this.#active < last ? this.#active + 1 : 0);
+      else if (key === "ArrowUp") this.#activate(this.#active > 0 ? this.#active - 1 : last);
+      else if (key === "Home" && this.#active >= 0) this.#activate(0);
+      else if (key === "End" && this.#active >= 0) this.#activate(last);
+      else if (key === "Enter" && (this.#active >= 0 || input.value.trim() === this.#answered)) this.#choose(Math.max(this.#active, 0));
+      else if (key === "Enter") this.#search(input.value.trim());
+      else return;
+    } else if (inField && key === "Enter") {
+      if (input.value.trim()) this.#search(input.value.trim());
+    } else {
+      const rows = [...content.querySelectorAll(".row")].filter((one) => one.getClientRects().length);
+      const at = rows.indexOf(target);
+      if (!inField && at < 0) return;
+      if (key === "ArrowDown") rows[Math.min(at + 1, rows.length - 1)]?.focus();
+      else if (key === "ArrowUp" && at >= 0) (rows[at - 1] ?? input).focus();
+      else if (key === "Home" && at >= 0) rows[0].focus();
+      else if (key === "End" && at >= 0) rows.at(-1).focus();
+      else return;
+    }
+    event.preventDefault();
   }
 }
+
+customElements.get("bible-faq") ?? customElements.define("bible-faq", BibleFaq);
