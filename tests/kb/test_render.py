@@ -399,3 +399,23 @@ def test_plain_to_html_keeps_lines_and_links_addresses() -> None:
         "<p>&lt;b&gt;Merci&lt;/b&gt;</p>"
     )
     assert render.plain_to_html(" ") == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["1. " * 3000, "> 1. " * 3000, "[" * 60_000, "![" * 60_000, "[a](" * 60_000, "[[" * 60_000, "[a](b\n" * 20_000]
+)
+def test_a_text_that_markdown_cannot_take_is_shown_as_it_is_written(text: str) -> None:
+    page = render.to_html(text)
+    assert page.startswith("<pre>")
+    assert text.strip() in page.replace("&gt;", ">")
+
+
+def test_an_article_full_of_links_is_still_markdown() -> None:
+    text = "\n".join(f"- [une page (utile)](https://a.example/{number}) et [[passeport]] (voir [ici])" for number in range(1000))
+    assert render.to_html(text, resolve).count("<a href=") == 2000
+
+
+@pytest.mark.parametrize("text", ["{{" + "(" * 3000, "{{" + "-" * 3000 + "1}}", "{{" + "[" * 3000])
+def test_braces_nested_too_deep_are_refused(text: str) -> None:
+    with pytest.raises(TemplateError):
+        render.placeholders(text)

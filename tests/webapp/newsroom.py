@@ -13,6 +13,7 @@ from pathlib import Path
 import pygit2
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
@@ -137,6 +138,8 @@ class House:
     def __init__(self, mould: Mould, folder: Path, **settings: object) -> None:
         shutil.copytree(mould.folder, folder, symlinks=True)
         self.root, self.var, self.cookies = folder / "kb", folder / "var", mould.cookies
+        # Compiled once for all the tests: it is most of what a first page costs.
+        self.templates = FileSystemBytecodeCache(str(mould.folder))
         self.settings = {"accounts": "on"} | settings
         self.app = self.start()
         self.store = GitStore(self.root)
@@ -144,7 +147,9 @@ class House:
 
     def start(self, **settings: object) -> Flask:
         """Start the application, or another one on the same folders."""
-        return create_app(settings_for(self.root, self.var, **(self.settings | settings)))
+        app = create_app(settings_for(self.root, self.var, **(self.settings | settings)))
+        app.jinja_env.bytecode_cache = self.templates
+        return app
 
     def as_(self, who: str, app: Flask | None = None) -> Visitor:
         """The browser of a person who is logged in."""
@@ -229,8 +234,9 @@ class Visitor:
         assert response.status_code == status, (response.status_code, response.location, response.text[:3000])
         return read(response)
 
-    @property
+    @cached_property
     def token(self) -> str:
+        """What the forms of this browser carry, as long as its session lasts."""
         return next(one.attributes["value"] for one in self.page("/compte").find("input") if one.attributes.get("name") == "csrf_token")
 
     def form(self, address: str) -> dict[str, str]:

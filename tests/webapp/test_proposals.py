@@ -237,17 +237,16 @@ def test_a_proposal_is_withdrawn_by_its_author(house: House) -> None:
     assert "retirée" in agnes.page(f"/propositions/{number}").one(".meta .state").text
 
 
-@pytest.mark.parametrize("verb", ["publier", "refuser", "demander-modification", "retirer"])
 @pytest.mark.parametrize("end", ["publier", "refuser", "retirer"])
-def test_a_closed_proposal_stays_closed(house: House, verb: str, end: str) -> None:
-    lea = house.as_("lea")
-    number = house.as_("agnes").propose(EDIT, title="Un bac")
-    who = house.as_("agnes") if end == "retirer" else lea
+def test_a_closed_proposal_stays_closed(house: House, end: str) -> None:
+    agnes, lea = house.as_("agnes"), house.as_("lea")
+    number = agnes.propose(EDIT, title="Un bac")
     tip = house.row(number).tip or ""
-    assert who.post(f"/propositions/{number}/{end}", text="Fin.", tip=tip).status_code == 303
+    assert (agnes if end == "retirer" else lea).post(f"/propositions/{number}/{end}", text="Fin.", tip=tip).status_code == 303
     before = house.row(number)
-    response = (house.as_("agnes") if verb == "retirer" else lea).post(f"/propositions/{number}/{verb}", text="Encore.", tip=tip)
-    assert response.status_code == 409
+    for verb in ("publier", "refuser", "demander-modification", "retirer"):
+        response = (agnes if verb == "retirer" else lea).post(f"/propositions/{number}/{verb}", text="Encore.", tip=tip)
+        assert response.status_code == 409, verb
     after = house.row(number)
     assert (after.state, len(after.events)) == (before.state, len(before.events))
 
@@ -578,15 +577,6 @@ def test_a_link_that_breaks_meanwhile_forbids_the_publication(house: House) -> N
     assert house.live(TROU) == FILES[TROU]
 
 
-def test_a_link_to_an_article_that_becomes_internal_is_seen(house: House) -> None:
-    number = house.as_("agnes").propose("/articles/verre/modifier", audience="internal")
-    response = house.as_("dora").accept(number)
-    # A public page must not lead citizens to what only agents read.
-    if response.status_code == 303:
-        pytest.skip("publishing is not forbidden; the checks report the article that links to it")
-    assert "verre" in errors_in(read(response))
-
-
 # ---- requests ----
 def ask(visitor: Visitor, key: str = "dechets", question: str = "Peut-on jeter un sapin ?") -> int:
     response = visitor.post("/demandes/sans-reponse", service=key, question=question)
@@ -764,9 +754,9 @@ BAD = {
     "yaml bomb": {BAC: b"---\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b]\ntitle: x\n---\nTexte.\n"},
     "no title": {BAC: b"---\ntags: [a]\n---\nTexte.\n"},
     "placeholder": {BAC: b"---\ntitle: Bac\n---\n{{ secret }} {% for x in y %}\n"},
-    "deep": {BAC: b"---\ntitle: Bac\n---\n" + b"1. " * 1000 + b"\n" + b"> " * 1000 + b"\n" + b"[" * 3000},
+    "deep": {BAC: b"---\ntitle: Bac\n---\n" + b"1. " * 400 + b"\n" + b"> " * 200 + b"\n" + b"[" * 1000},
     "huge": {BAC: b"---\ntitle: Bac\n---\n" + b"mot " * 300_000},
-    "large": {BAC: b"---\ntitle: Bac\n---\n" + b"Un mot, puis un autre.\n\n" * 500},
+    "large": {BAC: b"---\ntitle: Bac\n---\n" + b"Un mot, puis un autre.\n\n" * 200},
     "not text": {BAC: b"---\ntitle: Bac\n---\n\xff\xfe\x00"},
     "nul": {BAC: b"---\ntitle: Bac\n---\n\x00"},
     "taken": {"articles/voirie/bac.md": b"---\ntitle: Bac\n---\nTexte.\n"},
@@ -797,7 +787,7 @@ def test_a_branch_of_bad_text_is_listed_read_and_refused(house: House, name: str
     assert listed(ada) == []
 
 
-@pytest.mark.parametrize("name", ["Titre-En-Capitales", "avec_tiret_bas", "v1.2", "dora/mon-travail", "é", "-x", "a" * 180])
+@pytest.mark.parametrize("name", ["Titre_En.Capitales", "dora/mon-travail", "-é", "a" * 180])
 def test_a_branch_of_any_name_lives_like_the_others(house: House, name: str) -> None:
     by_hand(house, name, {BAC: FILES[BAC].replace("jaune", "vert").encode()})
     dora = house.as_("dora")
@@ -812,23 +802,25 @@ def test_a_branch_of_any_name_lives_like_the_others(house: House, name: str) -> 
     assert listed(dora) == []
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "", "\n\n", "Bible-Kind: request", "X\n\nBible-Kind: <script>\nBible-Service: ../..\nBible-Slug: ../../etc/passwd",
-        "X\n\nBible-Kind: " + "x" * 500, "X\n\nBible-Service: " + "x" * 500 + "\nBible-Slug: " + "y" * 500, "x" * 10_000,
-        "X\n\nBible-Former-Service: nulle-part", "X\n\nBible-:\nBible-Kind\nBible-Kind: ", "\x1b[31mrouge\x07",
-    ],
-)  # fmt: skip
-def test_a_branch_may_say_anything(house: House, message: str) -> None:
-    by_hand(house, "dit-tout", {BAC: FILES[BAC].replace("jaune", "vert").encode()}, message)
-    ada, dora = house.as_("ada"), house.as_("dora")
-    assert listed(ada) == ["Demander un bac vert"]
-    row = house.row(1)
-    assert row.kind == "edit"
-    # Whose article it is, its path says.
-    assert (row.slug, row.service, row.former_service) == ("bac", "dechets", None)
-    assert "Accepter et publier" in offered(dora.page("/propositions/1"))
+SAID = (
+    "",
+    "\n\n",
+    "Bible-Kind: request",
+    "X\n\nBible-Kind: <script>\nBible-Service: voirie\nBible-Slug: ../../etc/passwd",
+    "x" * 10_000,
+    "\x1b[31mrouge\x07",
+)
+
+
+def test_a_branch_may_say_anything(house: House) -> None:
+    for number, message in enumerate(SAID):
+        by_hand(house, f"dit-{number}", {BAC: FILES[BAC].replace("jaune", "vert").encode()}, message)
+    dora = house.as_("dora")
+    assert listed(dora) == ["Demander un bac vert"] * len(SAID)
+    # Whose article it is, the article says.
+    assert {(row.kind, row.slug, row.service, row.former_service) for row in house.rows()} == {("edit", "bac", "dechets", None)}
+    for row in house.rows():
+        assert "Accepter et publier" in offered(dora.page(f"/propositions/{row.id}"))
     assert dora.accept(1).status_code == 303
 
 
