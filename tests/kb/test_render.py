@@ -401,9 +401,7 @@ def test_plain_to_html_keeps_lines_and_links_addresses() -> None:
     assert render.plain_to_html(" ") == ""
 
 
-@pytest.mark.parametrize(
-    "text", ["1. " * 3000, "> 1. " * 3000, "[" * 60_000, "![" * 60_000, "[a](" * 60_000, "[[" * 60_000, "[a](b\n" * 20_000]
-)
+@pytest.mark.parametrize("text", ["1. " * 3000, "[" * 60_000, "![" * 60_000, "[a](" * 60_000, "[[" * 60_000, "[a](b\n" * 20_000])
 def test_a_text_that_markdown_cannot_take_is_shown_as_it_is_written(text: str) -> None:
     page = render.to_html(text)
     assert page.startswith("<pre>")
