@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := 2.13.0
 KB ?= kb
+OUT ?= site
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-bench run test lint format check index model evaluate ablation quality benchmark translations screenshots
+.PHONY: help setup setup-dev setup-bench run test lint format check index model evaluate ablation quality benchmark translations export screenshots
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,8 +38,9 @@ $(VENV)/.ready-bench: $(VENV)/.ready requirements-bench.txt
 run: setup ## Serve on http://127.0.0.1:8000 (content and index are made on first start)
 	$(BIN)/python -m webapp
 
+# Each worker loads the model for itself (some 600 MB): at most four. One thread of computation each, or they wait for one another.
 test: setup-dev ## Run all the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: setup-dev ## Check style, types and translations
 	$(BIN)/ruff check .
@@ -77,6 +79,9 @@ translations: setup ## Gather the words to translate, and compile the English on
 	$(BIN)/pybabel --quiet extract -F babel.cfg -k ngettext:1,2 --sort-by-file --no-location -o webapp/translations/messages.pot webapp
 	$(BIN)/pybabel --quiet update -i webapp/translations/messages.pot -d webapp/translations --no-fuzzy-matching
 	$(BIN)/pybabel --quiet compile -d webapp/translations
+
+export: setup ## Write the public FAQ as static files (OUT=folder URL=address where it will be served)
+	$(BIN)/flask --app webapp export $(OUT) $(if $(URL),--url $(URL))
 
 screenshots: setup-dev ## Take the screenshots of the README and the guides
 	$(BIN)/python -m scripts.screenshots

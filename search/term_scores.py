@@ -99,7 +99,7 @@ class TermScores:
         return best
 
     @cached_property
-    def _typical(self) -> float:
+    def typical(self) -> float:
         """The median, over the vocabulary, of the best score of a term: what an unknown term could have given."""
         best = self._best[list(self._numbers.values())]
         return float(np.median(best)) if best.size else 0.0
@@ -117,7 +117,7 @@ class TermScores:
         """The score of an imaginary article that is the best one for every term of the message: what a perfect match would get."""
         known = self._known(message_terms)
         unknown = len(set(message_terms)) - len(known)
-        return float(self._best[known].sum()) + unknown * self._typical
+        return float(self._best[known].sum()) + unknown * self.typical
 
     def knows(self, term: str) -> bool:
         """Tell whether some article holds a term."""
@@ -140,6 +140,14 @@ class TermScores:
             if at < stop and self._matrix.indices[at] == document:
                 found[term] = float(self._matrix.data[at])
         return found
+
+    def documents_of(self, term: str) -> list[tuple[int, float]]:
+        """List the documents that hold a term, by number, each with the score that it gives."""
+        number = self._numbers.get(term)
+        if number is None:
+            return []
+        span = slice(self._matrix.indptr[number], self._matrix.indptr[number + 1])
+        return list(zip(self._matrix.indices[span].tolist(), self._matrix.data[span].tolist(), strict=True))
 
     def _known(self, message_terms: Sequence[str]) -> list[int]:
         return [self._numbers[term] for term in dict.fromkeys(message_terms) if term in self._numbers]

@@ -107,10 +107,15 @@ def terms(text: str, *, is_content: bool = False) -> list[str]:
         text: any text.
         is_content: the text is of an article: the stems of its words may be kept.
     """
-    words = [word for word in _WORD.findall(_folded_like_analyzer(text)) if len(word) >= 2 and word not in STOP_WORDS]
+    found = words(text)
     if is_content:
-        learn(words)
-    return [stem(word) for word in words]
+        learn(found)
+    return [stem(word) for word in found]
+
+
+def words(text: str) -> list[str]:
+    """List the words of a text that ``terms`` stems, in order: lower case, accents folded, stop words out."""
+    return [word for word in _WORD.findall(_folded_like_analyzer(text)) if len(word) >= 2 and word not in STOP_WORDS]
 
 
 def _folded_like_analyzer(text: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +18,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from pydantic_settings import SettingsConfigDict
-from werkzeug.serving import make_server
 
 from kb import git_store
 from search import text
 from search.embedder import Progress, SentenceTransformerEmbedder, Vectors
+from tests.serving import served
 from webapp import create_app
 from webapp.settings import PROJECT, Settings
 
@@ -225,10 +224,5 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture(scope="session")
 def live_server(app: Flask) -> Iterator[str]:
     """Address of ``app``, served for real on a free port of the loopback; no slash at the end."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, name="live-server", daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(timeout=10)
-    server.server_close()
+    with served(app) as address:
+        yield address

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from flask import Flask
 from flask.cli import AppGroup
 
 from kb.facts import load_context
+from webapp import public
 from webapp.accounts import passwords, people, tokens
 from webapp.accounts.errors import AccountError
 from webapp.accounts.models import User
@@ -30,7 +32,33 @@ Command = Callable[..., None]
 def init_app(app: Flask) -> None:
     """Add the commands."""
     app.cli.add_command(group)
+    app.cli.command("export", help="Écrire la FAQ publique en fichiers, pour tout serveur web ; les liens sont vérifiés.")(export)
     app.cli.command("sync", help="Échanger une fois avec la forge (BIBLE_REMOTE) et dire ce qui n'a pas pu se faire.")(sync)
+
+
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--url", default="", help="Adresse où le dossier sera servi (https://faq.ville.example) ; celle de la FAQ par défaut.")
+def export(folder: Path, url: str) -> None:
+    """Write the public FAQ as files; the exit status says whether every link leads somewhere."""
+    from webapp import create_app
+    from webapp import export as exporting
+
+    settings = bible().settings
+    address = public.faq_address(settings, load_context(settings.content_dir)[0])
+    site = url.rstrip("/") or address.removesuffix(public.FAQ)
+    if not site.startswith(("http://", "https://")) or (not url and site == address):
+        raise click.ClickException("Donnez l'adresse où le dossier sera servi : --url https://faq.ville.example")
+    app = create_app(settings.model_copy(update={"site_url": site, "public_url": f"{site}{public.FAQ}"}))
+    try:
+        made = exporting.write(app, folder)
+    except exporting.ExportError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{made.pages} pages, {made.files} fichiers ({made.size / 1e6:.1f} Mo) dans {folder}, pour {site}.")
+    for link in made.dead:
+        click.echo(link, err=True)
+    if made.dead:
+        raise click.ClickException(f"{len(made.dead)} lien(s) mort(s) sur {made.links}.")
+    click.echo(f"{made.links} liens vérifiés, aucun mort.")
 
 
 def sync() -> None:

@@ -39,6 +39,8 @@ FAQ = "/faq"
 LANGUAGES = {"fr": "Français", "en": "English"}
 GENERAL_CONTACT = "relation-usagers"
 RECENT = 50
+# Set by `export` in the environment of its own requests, where no header can reach.
+STATIC_EXPORT = "bible.static_export"
 _MAX_CHANGES = 5
 _SUMMARY_CHARS = 200
 _MAX_STEPS = 50
@@ -362,6 +364,11 @@ def is_embedded() -> bool:
     return request.args.get("embed") == "1"
 
 
+def is_static() -> bool:
+    """Tell whether the page is rendered for the static export: no server will answer its forms."""
+    return STATIC_EXPORT in request.environ
+
+
 def link_query(lang: str | None = None) -> str:
     """What the addresses of a page end with, so that its links keep its language and its frame.
 
@@ -392,6 +399,7 @@ def render_page(template: str, here: str = FAQ, **context: object) -> str:
         query=link_query(),
         other_languages=[(code, name, here + link_query(code)) for code, name in LANGUAGES.items() if code != language()],
         is_embedded=is_embedded(),
+        is_static=is_static(),
         origins=state.settings.widget_origins,
         **context,
     )

@@ -48,7 +48,12 @@ class Bible:
 
     @property
     def library(self) -> Library:
-        return self.live.engine.library
+        return self.live.engine.library if "live" in vars(self) else self._read_library
+
+    @cached_property
+    def _read_library(self) -> Library:
+        """What a command, which opens no engine, reads for itself."""
+        return Library.load(self.settings.content_dir)
 
     @property
     def context(self) -> Context:

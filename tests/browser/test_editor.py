@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Dialog, Page, expect
-from werkzeug.serving import make_server
 
 from kb import git_store
 from kb.article import Article
@@ -18,11 +16,15 @@ from kb.draft import Draft
 from kb.git_store import GitStore, Person
 from tests.browser.conftest import NewPage, Watched, find
 from tests.conftest import close, copy_sample, settings_for
+from tests.serving import served
 from webapp import create_app
 from webapp.accounts import Account
 from webapp.accounts.models import User
 from webapp.database import session
 from webapp.proposals import editing, service
+
+# A browser that leaves a page before its icon has come hangs up on the server, which then drops the file.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
 
 SLUG = "collecte-non-faite"
 AXE = {"resultTypes": ["violations"]}
@@ -42,13 +44,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
 @pytest.fixture(scope="module")
 def live_server(app: Flask) -> Iterator[str]:
     """Its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, name="editor-server", daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(timeout=10)
-    server.server_close()
+    with served(app) as address:
+        yield address
 
 
 def article_of(app: Flask, slug: str) -> Article:

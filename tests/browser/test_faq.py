@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -12,10 +11,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Page, expect
-from werkzeug.serving import make_server
 
 from tests.browser.conftest import NOTHING, ZEPHYR, NewPage, Watched
 from tests.conftest import MakeApp, MakeKb
+from tests.serving import served
 
 Visit = Callable[[Page], Any]
 
@@ -148,12 +147,6 @@ def test_the_structured_data_is_neither_run_nor_blocked(page: Page) -> None:
 
 
 # ---- inside another site's page ----
-def serve(app: Callable[..., Any]) -> Any:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
-
-
 @pytest.fixture
 def town() -> Iterator[tuple[str, dict[str, str]]]:
     """Another site: its address, and the page that it shows at its root."""
@@ -168,9 +161,8 @@ def town() -> Iterator[tuple[str, dict[str, str]]]:
     def icon() -> tuple[str, int]:
         return "", 204
 
-    server = serve(site)
-    yield f"http://127.0.0.1:{server.server_port}", pages
-    server.shutdown()
+    with served(site) as address:
+        yield address, pages
 
 
 HOLDER = """<!doctype html><html lang="fr"><title>Ville</title><body><h1>Ville</h1>
@@ -191,11 +183,9 @@ ARTICLES = {
 def framed(make_app: MakeApp, make_kb: MakeKb, town: tuple[str, dict[str, str]]) -> Iterator[tuple[str, str]]:
     """A page of another site with the FAQ in a frame: (its address, the FAQ's)."""
     address, pages = town
-    server = serve(make_app(make_kb(ARTICLES), widget_origins=address))
-    faq = f"http://127.0.0.1:{server.server_port}"
-    pages["/"] = HOLDER.format(address=faq)
-    yield address, faq
-    server.shutdown()
+    with served(make_app(make_kb(ARTICLES), widget_origins=address)) as faq:
+        pages["/"] = HOLDER.format(address=faq)
+        yield address, faq
 
 
 def test_a_frame_takes_the_height_of_what_it_holds(page: Page, framed: tuple[str, str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +12,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Locator, Page, Route, expect
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from tests.browser.conftest import NewPage, Watched
 from tests.conftest import EXTRA, close, copy_sample, settings_for
+from tests.serving import served
 from webapp import create_app
 
 QUESTION = "ma poubelle n'a pas été ramassée"
@@ -63,20 +62,11 @@ def bible(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Flask, str
     for relative, words in EXTRA.items():
         (content / relative).write_text(words, encoding="utf-8")
     town = Town("")
-    site = make_server("127.0.0.1", 0, town, threaded=True)
-    town.origin = f"http://127.0.0.1:{site.server_port}"
-    app = create_app(settings_for(Path(content), folder / "var", widget_origins=town.origin, rate_limit="10000/minute"))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    town.bible = f"http://127.0.0.1:{server.server_port}"
-    threads = [threading.Thread(target=one.serve_forever, daemon=True) for one in (site, server)]
-    for thread in threads:
-        thread.start()
-    yield app, town.bible, town
-    for one, thread in zip((site, server), threads, strict=True):
-        one.shutdown()
-        thread.join(timeout=10)
-        one.server_close()
-    close(app)
+    with served(town) as town.origin:
+        app = create_app(settings_for(Path(content), folder / "var", widget_origins=town.origin, rate_limit="10000/minute"))
+        with served(app) as town.bible:
+            yield app, town.bible, town
+        close(app)
 
 
 @pytest.fixture
@@ -593,4 +583,4 @@ def test_the_first_answer_comes_soon(new_page: NewPage, town: Town) -> None:
              new MutationObserver(() => list.children.length && done(performance.now() - from)).observe(list, { childList: true });
              input.dispatchEvent(new Event("input")); })"""
     )
-    assert took < 600, "300 ms on a quiet machine, of which 250 are the pause"
+    assert took < 600, "300 ms on a quiet machine, of which 150 are the pause"

@@ -252,7 +252,7 @@ def test_a_long_list_is_not_deep() -> None:
 
 def test_huge_files_are_refused_at_once() -> None:
     assert "en-tête dépasse" in problem_of("---\ntitle: A\n" + "x: y\n" * 30_000 + "---\n").message
-    assert "dépasse 1000 ko" in problem_of("---\ntitle: A\nx: " + "a" * 10_000_000 + "\n---\n").message
+    assert "dépasse 200 ko" in problem_of("---\ntitle: A\nx: " + "a" * 10_000_000 + "\n---\n").message
     assert "dépasse" in problem_of(HEAD + "a" * MAX_ARTICLE_BYTES).message
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
@@ -24,7 +24,8 @@ from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
-from werkzeug.serving import make_server
+
+from tests.serving import served
 
 CLIENT_ID, CLIENT_SECRET = "bible", "a-secret-that-both-know-and-nobody-else"
 RETURN = "http://localhost/connexion/oidc/retour"
@@ -107,30 +108,33 @@ class Provider:
 def running() -> Iterator[Provider]:
     """Run a provider on a free port of the loopback."""
     app = Flask("provider")
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    provider = Provider(f"http://127.0.0.1:{server.server_port}", Behaviour())
-    _routes(app, provider)
-    thread = threading.Thread(target=server.serve_forever, name="oidc-provider", daemon=True)
-    thread.start()
-    try:
+    with served(app) as address:
+        provider = Provider(address, Behaviour())
+        _routes(app, provider)
         yield provider
-    finally:
-        server.shutdown()
-        thread.join(timeout=10)
-        server.server_close()
+
+
+def _new_keys() -> dict[str, Any]:
+    name = str(time.monotonic_ns())
+    return {
+        "RS256": RSAKey.generate_key(2048, {"kid": f"rsa-{name}"}),
+        "foreign": RSAKey.generate_key(2048, {"kid": f"rsa-{name}"}),  # the same name, another key
+        "ES256": ECKey.generate_key("P-256", {"kid": f"ec-{name}"}),
+    }
+
+
+# Making RSA keys is slow: every provider starts with the same ones.
+_first_keys = lru_cache(maxsize=1)(_new_keys)
 
 
 def _routes(app: Flask, provider: Provider) -> None:
     codes: dict[str, _Code] = {}
     issued: set[str] = set()
-    keys: dict[str, Any] = {}
+    keys: dict[str, Any] = dict(_first_keys())
 
     def rotate() -> None:
-        name = str(time.monotonic_ns())
-        keys["RS256"], keys["foreign"] = (RSAKey.generate_key(2048, {"kid": f"rsa-{name}"}) for _ in range(2))
-        keys["ES256"] = ECKey.generate_key("P-256", {"kid": f"ec-{name}"})
+        keys.update(_new_keys())
 
-    rotate()
     provider.rotate_keys = rotate
 
     def signed(claims: dict[str, Any]) -> str:

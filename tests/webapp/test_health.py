@@ -21,7 +21,6 @@ from urllib.parse import urlencode
 import pytest
 from flask.testing import FlaskClient
 
-from kb.library import Library
 from tests.conftest import MakeApp
 from webapp.settings import PROJECT
 
@@ -31,21 +30,18 @@ def test_healthz_says_that_the_process_runs(client: FlaskClient) -> None:
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
-def test_readyz_says_what_is_loaded(client: FlaskClient, library: Library) -> None:
+def test_readyz_says_how_it_searches_and_counts_nothing(client: FlaskClient) -> None:
     response = client.get("/readyz")
     assert response.status_code == 200
-    assert response.json == {
-        "status": "ready", "mode": "hybrid", "degraded": None, "articles": len(library.articles), "problems": 0, "model": "fake",
-    }  # fmt: skip
+    assert response.json == {"status": "ready", "mode": "hybrid", "degraded": None, "model": "fake"}
 
 
-def test_a_broken_article_is_counted_and_the_service_stays_ready(one_article: Callable[..., Path], make_app: MakeApp) -> None:
+def test_a_broken_article_leaves_the_service_ready(one_article: Callable[..., Path], make_app: MakeApp) -> None:
     kb = one_article()
     (kb / "articles/dechets/casse.md").write_text("rien", encoding="utf-8")
-    response = make_app(kb).test_client().get("/readyz")
-    assert response.status_code == 200
-    assert response.json is not None
-    assert (response.json["articles"], response.json["problems"]) == (1, 1)
+    client = make_app(kb).test_client()
+    assert client.get("/readyz").status_code == 200
+    assert client.get("/articles/bac").status_code == 200
 
 
 def test_an_empty_folder_is_served(make_app: MakeApp, tmp_path: Path) -> None:
@@ -96,7 +92,7 @@ def test_the_command_serves_and_stops(command: tuple[str, subprocess.Popen[str],
     address, process, var = command
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
     with browser.open(f"{address}/readyz", timeout=10) as answer:
-        assert json.load(answer)["articles"] == 1
+        assert json.load(answer)["status"] == "ready"
     # Both workers sign with the same key: a form of one is accepted by the other.
     with browser.open(f"{address}/", timeout=10) as answer:
         found = re.search(r'name="csrf_token" value="([^"]+)"', answer.read().decode())

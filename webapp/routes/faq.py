@@ -259,7 +259,7 @@ def _structured(
 def _page(name: tuple[str, ...], make: Callable[[PublicFaq], str], mimetype: str = "text/html") -> Response:
     """Send a page that is rendered once for a snapshot, a language and a frame; only its ETag when the caller has it."""
     faq = public_faq()
-    key = (*name, public.language(), "embed" if public.is_embedded() else "")
+    key = (*name, public.language(), "embed" if public.is_embedded() else "", "static" if public.is_static() else "")
     page = faq.pages.get(key)
     if page is None:
         page = faq.pages[key] = Page.of(make(faq))

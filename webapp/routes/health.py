@@ -18,13 +18,14 @@ def healthz() -> ResponseReturnValue:
 
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """Answer 200 once an index is loaded, and say what it is; problems in the content do not make the service unready."""
+    """Answer 200 once an index is loaded, and say how it searches; anybody may ask, so nothing is counted of the articles.
+
+    Problems in the content do not make the service unready: the page of the articles lists them.
+    """
     engine = bible().engine
     return jsonify(
         status="ready",
         mode=engine.mode,
         degraded=engine.degraded,
-        articles=len(engine.library.articles),
-        problems=len(engine.library.problems),
         model=engine.index.meta.model,
     )

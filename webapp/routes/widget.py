@@ -47,13 +47,13 @@ def script_of(folder: str) -> Script:
 @blueprint.get("/widget.js")
 def script() -> ResponseReturnValue:
     """Send the widget as it is today."""
-    return _sent(_script(), _FOLLOWING)
+    return _sent(current_script(), _FOLLOWING)
 
 
 @blueprint.get("/widget-<version>.js")
 def versioned(version: str) -> ResponseReturnValue:
     """Send one version of the widget, or nothing: a page that asks for a version that is gone keeps its link."""
-    current = _script()
+    current = current_script()
     if version != current.version:
         raise NotFound
     return _sent(current, _FOR_EVER)
@@ -62,7 +62,7 @@ def versioned(version: str) -> ResponseReturnValue:
 @blueprint.get("/widget.json")
 def manifest() -> ResponseReturnValue:
     """Say which version is served, where, and its integrity hash."""
-    current = _script()
+    current = current_script()
     response = jsonify(version=current.version, url=f"{_site()}{current.address}", integrity=current.integrity)
     response.set_etag(current.version)
     return _open(response, _FOLLOWING)
@@ -75,11 +75,12 @@ def demo() -> ResponseReturnValue:
     names = {key: faq.context.service(key).name for key in faq.services if key}
     site = _site()
     return public.render_page(
-        "widget/demo.html", here=url_for("widget.demo"), script=_script(), site=site, faq_url=f"{site}{FAQ}", service_names=names
+        "widget/demo.html", here=url_for("widget.demo"), script=current_script(), site=site, faq_url=f"{site}{FAQ}", service_names=names
     )
 
 
-def _script() -> Script:
+def current_script() -> Script:
+    """The widget as this application serves it."""
     return script_of(current_app.static_folder or "")
 
 

@@ -63,14 +63,16 @@ class PublicSearchRequest(_Question):
 
 
 class PublicAnswer(BaseModel):
-    """A public answer. ``answer_html`` is sanitised; ``confidence`` is the probability that it answers, null for a word search."""
+    """A public answer; ``answer_html`` is sanitised.
+
+    No confidence: it is counted over every article, so its decimals would tell a stranger which words the internal ones hold.
+    """
 
     slug: str
     title: str
     service: str
     url: str
     answer_html: str
-    confidence: float | None = None
 
 
 class PublicContact(BaseModel):
@@ -110,10 +112,14 @@ class PublicService(BaseModel):
 
 
 class PublicServices(BaseModel):
-    """The services that have public answers; ``language`` is that of the answers, ``url`` the page of all questions."""
+    """The services that have public answers; ``language`` is that of the answers, ``url`` the page of all questions.
+
+    ``index`` is set in the static export alone: address of the words to search in the browser, where no server answers.
+    """
 
     language: str
     url: str
+    index: str | None = None
     services: list[PublicService]
 
 
@@ -218,10 +224,7 @@ def match() -> ResponseReturnValue:
     shown = _shown()
     service = body.service if body.service in shown.faq.services else None
     result = bible().engine.match(body.message, limit=body.limit, service=service, public_only=True)
-    found = [
-        shown.answer(shown.faq.articles[one.slug]).model_copy(update={"confidence": one.confidence})
-        for one in shown.faq.answers(result, body.limit)
-    ]
+    found = [shown.answer(shown.faq.articles[one.slug]) for one in shown.faq.answers(result, body.limit)]
     return _sent(PublicAnswers(answered=bool(found), results=found, contact=None if found else _contact(shown.faq, result, service)))
 
 
@@ -292,7 +295,12 @@ def _contact(faq: PublicFaq, result: MatchResult | None, service: str | None) ->
     owners = [faq.articles[one.slug].service for one in near]
     agreed = next((owner for owner in owners if owners.count(owner) >= 2), service)
     found: Service = faq.context.service(agreed) if agreed else faq.contact()
-    return PublicContact(name=found.name, phone=found.phone, email=found.email, hours=found.hours, url=found.url)
+    return contact_of(found)
+
+
+def contact_of(service: Service) -> PublicContact:
+    """What everybody may know of a service."""
+    return PublicContact(name=service.name, phone=service.phone, email=service.email, hours=service.hours, url=service.url)
 
 
 def _too_long(limit: int) -> ResponseReturnValue:

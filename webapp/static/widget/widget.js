@@ -8,7 +8,9 @@
 
 const BASE = new URL(".", import.meta.url);
 const API = new URL("api/public/v1/", BASE);
-const PAUSE_MS = 250;
+const PAUSE_MS = 150;
+// What follows a key within half a second is the person's own doing, for them as for the browser (CLS); later, the page must not move.
+const OWN_DOING_MS = 400;
 const MAX_CHARS = 1000;
 // From this height on, the page has kept room for the questions.
 const ROOM_PX = 200;
@@ -46,46 +48,46 @@ const WORDS = {
 
 const SHEET = `
 :host { display: block; color-scheme: inherit; font-family: var(--bible-font, inherit); text-align: start;
-  --accent: var(--bible-accent, light-dark(#1f5673, #8cc4e0)); --surface: var(--bible-surface, light-dark(#fff, #1c2226));
-  --ink: var(--bible-ink, light-dark(#1b2327, #e6eaeb)); --muted: var(--bible-muted, light-dark(#55626a, #a3b0b6));
-  --line: var(--bible-line, light-dark(#848f95, #7d8a91)); --radius: var(--bible-radius, 8px); }
-@supports not (color: light-dark(red, red)) { :host { --accent: var(--bible-accent, #1f5673); --surface: var(--bible-surface, #fff);
-  --ink: var(--bible-ink, #1b2327); --muted: var(--bible-muted, #55626a); --line: var(--bible-line, #848f95); } }
+  --_accent: var(--bible-accent, light-dark(#1f5673, #8cc4e0)); --_surface: var(--bible-surface, light-dark(#fff, #1c2226));
+  --_ink: var(--bible-ink, light-dark(#1b2327, #e6eaeb)); --_muted: var(--bible-muted, light-dark(#55626a, #a3b0b6));
+  --_line: var(--bible-line, light-dark(#848f95, #7d8a91)); --_radius: var(--bible-radius, 8px); }
+@supports not (color: light-dark(red, red)) { :host { --_accent: var(--bible-accent, #1f5673); --_surface: var(--bible-surface, #fff);
+  --_ink: var(--bible-ink, #1b2327); --_muted: var(--bible-muted, #55626a); --_line: var(--bible-line, #848f95); } }
 :host([hidden]), [hidden] { display: none !important; }
 :host([theme="light"]) { color-scheme: light; }
 :host([theme="dark"]) { color-scheme: dark; }
 :host([theme="auto"]) { color-scheme: light dark; }
 * { box-sizing: border-box; }
-.box { position: relative; background: var(--surface); color: var(--ink); box-shadow: inset 0 0 0 1px var(--line); border-radius: var(--radius);
+.box { position: relative; background: var(--_surface); color: var(--_ink); box-shadow: inset 0 0 0 1px var(--_line); border-radius: var(--_radius);
   line-height: 1.5; overflow-wrap: anywhere; }
 .field { display: flex; }
-input { flex: 1; min-width: 0; height: 2.25em; padding: 0 .75em; border: 0; border-radius: var(--radius); background: none; color: inherit;
+input { flex: 1; min-width: 0; height: 2.25em; padding: 0 .75em; border: 0; border-radius: var(--_radius); background: none; color: inherit;
   font: inherit; }
-input::placeholder { color: var(--muted); opacity: 1; }
+input::placeholder { color: var(--_muted); opacity: 1; }
 input::-webkit-search-cancel-button { display: none; }
-button { font: inherit; color: inherit; background: none; border: 0; border-radius: var(--radius); cursor: pointer; text-align: start; }
-.clear { flex: none; width: 2.25em; text-align: center; color: var(--muted); }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+button { font: inherit; color: inherit; background: none; border: 0; border-radius: var(--_radius); cursor: pointer; text-align: start; }
+.clear { flex: none; width: 2.25em; text-align: center; color: var(--_muted); }
+:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
 .field :focus-visible { outline-offset: -1px; }
-.panel { min-height: var(--bible-height, 24em); padding: .25em .75em .75em; border-top: 1px solid var(--line); }
+.panel { min-height: var(--bible-height, 24em); padding: .25em .75em .75em; border-top: 1px solid var(--_line); }
 .roomy { display: flex; flex-direction: column; }
 .roomy .panel { flex: 1; min-height: 0; overflow: auto; margin: 0 1px 1px; }
 p { margin: .5em 0; }
-.title { font-weight: 600; color: var(--muted); font-size: .875em; }
+.title { font-weight: 600; color: var(--_muted); font-size: .875em; }
 ul { list-style: none; margin: 0; padding: 0; }
-.rows > li + li { border-top: 1px solid color-mix(in srgb, var(--line) 35%, transparent); }
+.rows > li + li { border-top: 1px solid color-mix(in srgb, var(--_line) 35%, transparent); }
 .row, [role="option"] { display: flex; gap: .5em; width: 100%; padding: .6em .5em; cursor: pointer; min-height: 2.75em; }
-[role="option"] { border-radius: var(--radius); }
-.row::before, [role="option"]::before { content: "›"; content: "›" / ""; flex: none; color: var(--accent); font-weight: 700; transition: rotate .15s; }
+[role="option"] { border-radius: var(--_radius); }
+.row::before, [role="option"]::before { content: "›"; content: "›" / ""; flex: none; color: var(--_accent); font-weight: 700; transition: rotate .15s; }
 .row[aria-expanded="true"]::before { rotate: 90deg; }
 .row > :first-child, [role="option"] > :first-child { flex: 1; }
 .row:hover, [role="option"]:hover { text-decoration: underline; text-underline-offset: .15em; }
-[role="option"][aria-selected="true"] { outline: 2px solid var(--accent); outline-offset: -2px; }
-.count { color: var(--muted); }
+[role="option"][aria-selected="true"] { outline: 2px solid var(--_accent); outline-offset: -2px; }
+.count { color: var(--_muted); }
 .fold { padding: 0 .5em .5em 1.5em; }
 .fold ul:not(.rows) { list-style: disc; padding-inline-start: 1.25em; }
 .fold table { display: block; overflow-x: auto; }
-a { color: var(--accent); text-underline-offset: .15em; }
+a { color: var(--_accent); text-underline-offset: .15em; }
 .contact strong { display: block; }
 .contact span, .contact a { display: block; }
 .quiet { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
@@ -185,6 +187,12 @@ function services() {
   return town;
 }
 
+/* In the static export no server answers: the browser searches the words of the answers. */
+async function found(index, asked, options) {
+  const { find } = await import(new URL("widget-search.js", BASE));
+  return find(new URL(index, BASE), asked, options);
+}
+
 /* ---- the element ---- */
 
 const sheet = new CSSStyleSheet();
@@ -199,6 +207,7 @@ class BibleFaq extends HTMLElement {
   #found = []; // what the options stand for
   #active = -1;
   #answered; // the question that they answer
+  #acted = 0; // when the person last did something
   #timer;
   #aborter;
 
@@ -288,10 +297,11 @@ class BibleFaq extends HTMLElement {
 
   /* ---- what is shown ---- */
 
-  /* What comes late never makes the page jump back. */
+  /* The panel takes the height of what it shows next, unless that comes late: then the page would jump. */
   #hold() {
     const { panel } = this.#parts;
-    panel.style.minHeight = `${panel.offsetHeight}px`;
+    const isLate = performance.now() - this.#acted > OWN_DOING_MS;
+    panel.style.minHeight = isLate ? `${panel.offsetHeight}px` : "";
   }
 
   #say(words, isShown = true) {
@@ -400,10 +410,17 @@ class BibleFaq extends HTMLElement {
 
   #typed() {
     this.#stop();
+    this.#acted = performance.now();
     const asked = this.#parts.input.value.trim();
     this.#parts.clear.hidden = !this.#parts.input.value;
     if (asked.length < 2) this.#browse();
     else this.#timer = setTimeout(() => this.#search(asked), PAUSE_MS);
+  }
+
+  /* One word is a title in the making; a sentence is understood by its meaning. */
+  async #ask(asked, options, signal) {
+    const titles = /\s/.test(asked) ? null : await call("search", { query: asked.slice(0, 200), ...options }, signal);
+    return titles?.answered ? titles : call("match", { message: asked, ...options }, signal);
   }
 
   async #search(asked) {
@@ -411,9 +428,8 @@ class BibleFaq extends HTMLElement {
     const { signal } = (this.#aborter = new AbortController());
     const options = { service: this.#own?.key ?? null, limit: 5, lang: this.#language };
     try {
-      // One word is a title in the making; a sentence is understood by its meaning.
-      let answer = /\s/.test(asked) ? null : await call("search", { query: asked.slice(0, 200), ...options }, signal);
-      if (!answer?.answered) answer = await call("match", { message: asked, ...options }, signal);
+      const answer = this.#town.index ? await found(this.#town.index, asked, options) : await this.#ask(asked, options, signal);
+      if (signal.aborted) return;
       this.#answered = asked;
       this.#hold();
       if (answer.answered) this.#suggest(answer.results);
@@ -441,6 +457,8 @@ class BibleFaq extends HTMLElement {
   #choose(at) {
     const rows = this.#found.map((one) => this.#articleRow(one));
     const said = this.#parts.note.textContent;
+    this.#acted = performance.now();
+    this.#hold();
     this.#show(make("ul", { class: "rows" }, ...rows));
     this.#say("", false);
     this.#parts.note.textContent = said;
