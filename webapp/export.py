@@ -99,7 +99,8 @@ def write(app: Flask, target: Path) -> Export:
     if target.exists() and not (target.is_dir() and ((target / MARKER).exists() or not any(target.iterdir()))):
         raise ExportError(f"« {target} » contient autre chose qu'un export : choisissez un autre dossier, ou videz celui-ci.")
     site = _collect(app)
-    revision = app.extensions["bible"].store.head()
+    store = app.extensions["bible"].store
+    revision = store.head() if store.is_repository else None
     dead = tuple(sorted(set(site.dead_links()), key=str))
     report = Export(len(site.links), len(site.files), sum(map(len, site.files.values())), sum(map(len, site.links.values())), dead)
     site.files[MARKER] = _json({"revision": revision, "pages": report.pages, "files": report.files})
@@ -133,8 +134,10 @@ def _collect(app: Flask) -> _Site:
     No context stays open meanwhile: the requests would share it, and the language of the first one.
     """
     base = app.extensions["bible"].settings.site_url
+    # Without the folder that the site may be in: the application would write its own addresses under it.
+    server = base.removesuffix(urlsplit(base).path)
     client = app.test_client(use_cookies=False)
-    with app.test_request_context(FAQ, base_url=base):
+    with app.test_request_context(FAQ, base_url=server):
         faq = public_faq()
         script, language = widget.current_script(), public.content_language()
     site = _Site()
@@ -147,7 +150,7 @@ def _collect(app: Flask) -> _Site:
     seen = set(waiting)
     while waiting:
         address = waiting.popleft()
-        response = client.get(address, base_url=base, environ_overrides={STATIC_EXPORT: True})
+        response = client.get(address, base_url=server, environ_overrides={STATIC_EXPORT: True})
         name = _file(address)
         if response.status_code == 301:
             location = urljoin(address, urlsplit(response.headers["Location"])._replace(scheme="", netloc="").geturl())
@@ -168,7 +171,7 @@ def _collect(app: Flask) -> _Site:
             site.files[name] = response.data
         response.close()
     site.files["index.html"], site.links["index.html"] = _redirection("index.html", FAQ, language)
-    missing = client.get(f"{FAQ}/{NOT_FOUND}", base_url=base, environ_overrides={STATIC_EXPORT: True}).text
+    missing = client.get(f"{FAQ}/{NOT_FOUND}", base_url=server, environ_overrides={STATIC_EXPORT: True}).text
     # It is sent for any address, so its own links start from the root of the site.
     site.files[NOT_FOUND], site.links[NOT_FOUND] = _page(missing, FAQ, NOT_FOUND, root=f"{urlsplit(base).path}/")
     site.files["widget-search.js"] = (Path(app.static_folder or "") / "widget" / "search.js").read_bytes()
