@@ -167,6 +167,10 @@ def settled(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+# Root tree → an entry somewhere under it, where it has one.
+Entries = Mapping[pygit2.Oid, pygit2.Oid | None]
+
+
 class GitStore:
     """A content folder: its versions, and publications on its live branch.
 
@@ -176,7 +180,7 @@ class GitStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._histories: dict[str, tuple[str, tuple[Revision, ...]]] = {}
+        self._past: _Past | None = None
 
     # ---- reading ----
     @property
@@ -207,11 +211,15 @@ class GitStore:
         if repository is None or repository.head_is_unborn:
             return []
         try:
+            head = repository.head.target
+            past = self._past
+            if past is None or past.head != head:
+                past = self._past = _Past(repository, head)
             found: dict[str, Revision] = {}
             followed = {path}
             current: str | None = path
             while current is not None and len(found) < limit:
-                history = [revision for revision in self._history_of(repository, current) if revision.id not in found]
+                history = [revision for revision in past.history(repository, current) if revision.id not in found]
                 found |= {revision.id: revision for revision in history}
                 current = _moved_from(repository, history[-1], current) if history else None
                 if current in followed:
@@ -220,18 +228,6 @@ class GitStore:
         except (pygit2.GitError, KeyError, ValueError) as error:
             raise StoreError(f"L'historique ne peut pas être lu ({error}). Lancez « git fsck » dans {self.folder}.") from error
         return list(found.values())[:limit]
-
-    def _history_of(self, repository: pygit2.Repository, path: str) -> tuple[Revision, ...]:
-        """Commits that changed a file, children before parents; walked once for each state of the live branch."""
-        head = str(repository.head.target)
-        seen, known = self._histories.get(path, ("", ()))
-        if seen == head:
-            return known
-        history = tuple(_changes(repository, path))
-        if len(self._histories) >= 1000:
-            self._histories.clear()
-        self._histories[path] = (head, history)
-        return history
 
     def revision(self, revision: str) -> Revision:
         """Find a commit by its id, abbreviated or not.
@@ -553,16 +549,49 @@ def _revision(commit: pygit2.Commit, path: str = "") -> Revision:
     return Revision(str(commit.id), commit.author.name, when, commit.message.strip().split("\n", 1)[0], path)
 
 
-def _changes(repository: pygit2.Repository, path: str) -> Iterator[Revision]:
-    """Yield commits whose file differs from that of every parent, by comparing object ids alone: no diff is computed."""
-    walker = repository.walk(repository.head.target, SortMode.TOPOLOGICAL | SortMode.TIME)
-    commits = {commit.id: commit for commit in walker}
-    blob_in = _blob_finder(repository, path)
-    for commit in commits.values():
-        own = blob_in(commit.tree_id)
-        parents = [blob_in((commits.get(parent) or repository[parent]).tree_id) for parent in commit.parent_ids]
-        if (own is not None and not parents) or (parents and all(own != other for other in parents)):
-            yield _revision(commit, path)
+class _Past:
+    """The commits that lead to a state of the live branch, and their folders: read once for the histories of all its articles.
+
+    Only object ids are compared, no diff is computed.
+    """
+
+    def __init__(self, repository: pygit2.Repository, head: pygit2.Oid) -> None:
+        self.head = head
+        # Children before parents.
+        self._commits = {commit.id: commit for commit in repository.walk(head, SortMode.TOPOLOGICAL | SortMode.TIME)}
+        # Path of a folder → where each root tree has it.
+        self._folders: dict[tuple[str, ...], Entries] = {(): {commit.tree_id: commit.tree_id for commit in self._commits.values()}}
+        self._histories: dict[str, tuple[Revision, ...]] = {}
+
+    def history(self, repository: pygit2.Repository, path: str) -> tuple[Revision, ...]:
+        """List the commits whose file differs from that of every parent, children before parents."""
+        if path not in self._histories:
+            self._histories[path] = tuple(self._changes(repository, path))
+        return self._histories[path]
+
+    def _changes(self, repository: pygit2.Repository, path: str) -> Iterator[Revision]:
+        *folders, name = path.split("/")
+        blobs = _entries(repository, self._folder(repository, tuple(folders)), name)
+        for commit in self._commits.values():
+            own = blobs[commit.tree_id]
+            parents = [blobs[self._commits[parent].tree_id] for parent in commit.parent_ids]
+            if (own is not None and not parents) or (parents and all(own != other for other in parents)):
+                yield _revision(commit, path)
+
+    def _folder(self, repository: pygit2.Repository, names: tuple[str, ...]) -> Entries:
+        if names not in self._folders:
+            self._folders[names] = _entries(repository, self._folder(repository, names[:-1]), names[-1])
+        return self._folders[names]
+
+
+def _entries(repository: pygit2.Repository, folders: Entries, name: str) -> Entries:
+    """Find an entry in folders, each read once however many root trees share it."""
+    found: dict[pygit2.Oid | None, pygit2.Oid | None] = {None: None}
+    for folder in folders.values():
+        if folder not in found:
+            tree = repository[folder]
+            found[folder] = tree[name].id if isinstance(tree, pygit2.Tree) and name in tree else None
+    return {root: found[folder] for root, folder in folders.items()}
 
 
 def _moved_from(repository: pygit2.Repository, first: Revision, path: str) -> str | None:
@@ -580,25 +609,6 @@ def _moved_from(repository: pygit2.Repository, first: Revision, path: str) -> st
     except ContentError:
         aliases = ()
     return next(same, None) or next((other for other in gone if other.rsplit("/", 1)[-1].removesuffix(".md") in aliases), None)
-
-
-def _blob_finder(repository: pygit2.Repository, path: str) -> Callable[[pygit2.Oid], pygit2.Oid | None]:
-    """Make a ``blob_at`` for one path in many trees: a folder that two trees share is read once."""
-    parts = path.split("/")
-    known: list[dict[pygit2.Oid, pygit2.Oid | None]] = [{} for _ in parts]
-
-    def find(folder: pygit2.Oid, depth: int = 0) -> pygit2.Oid | None:
-        found = known[depth]
-        if folder not in found:
-            tree = repository[folder]
-            try:
-                entry = tree[parts[depth]].id if isinstance(tree, pygit2.Tree) else None
-            except KeyError:
-                entry = None
-            found[folder] = find(entry, depth + 1) if entry is not None and depth + 1 < len(parts) else entry
-        return found[folder]
-
-    return find
 
 
 # ---- files follow the branch ----

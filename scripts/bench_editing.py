@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
 
@@ -28,7 +31,7 @@ from webapp.accounts.account import Account
 from webapp.database import session
 from webapp.proposals import service
 from webapp.proposals.models import Proposal
-from webapp.settings import Settings
+from webapp.settings import Settings, load_settings
 
 COMMITS = 5_000
 PROPOSALS = 1_000
@@ -41,7 +44,7 @@ WHO = Person("Banc d'essai", "banc@ville.example")
 class Editing:
     """What was measured on one repository.
 
-    ``history_ms``: the history of an article that was never asked for, each time another, by a store that just opened; ``list_ms``: the
+    ``history_ms``: the history of an article that was never asked for, each time another, by one store that just opened; ``list_ms``: the
     page of proposals, rendered, by a client without network; ``accepted_here_seconds`` and ``accepted_elsewhere_seconds``: from the
     reviewer's click until search finds the text, in that worker and in another one that watches the folder. ``git_log_ms`` is what
     git's own command takes for the same histories.
@@ -57,7 +60,7 @@ class Editing:
     accepted_elsewhere_seconds: tuple[float, ...]
 
 
-class _BenchSettings(Settings):
+class BenchSettings(Settings):
     """Settings whose model is loaded already."""
 
     embedder: object = None
@@ -85,15 +88,13 @@ def measure_editing(kb: Path, index: Path, embedder: Embedder, work: Path) -> Ed
     GitStore(work / "kb").tidy()  # as the service does when it starts
     chance = random.Random(SEED)  # noqa: S311
     asked = chance.sample(paths, HISTORIES)
-    histories = tuple(_timed_ms(partial(GitStore(work / "kb").history, path)) for path in asked)
+    store = GitStore(work / "kb")
+    histories = tuple(_timed_ms(partial(store.history, path)) for path in asked)
     logs = tuple(_timed_ms(partial(_git, work / "kb", "log", "--format=%H", "--", path)) for path in asked)
-    settings = _BenchSettings(kb_dir=work / "kb", var_dir=work / "var", watch=False, secret_key="benchmark", embedder=embedder)  # noqa: S106
+    settings = BenchSettings(kb_dir=work / "kb", var_dir=work / "var", watch=False, secret_key="benchmark", embedder=embedder)  # noqa: S106
     app = create_app(settings)
-    other = LiveEngine(work / "kb", work / "var" / "index", lambda: embedder)
-    other.start()
     try:
-        time.sleep(1.5)  # the watch is set up by then
-        with app.app_context(), app.test_request_context():
+        with _other_worker(settings) as other, app.app_context(), app.test_request_context():
             found = [_accepted(app, other, path, number) for number, path in enumerate(chance.sample(paths, ACCEPTED))]
             session().add_all(_row(number, chance) for number in range(PROPOSALS))
             session().commit()
@@ -101,7 +102,6 @@ def measure_editing(kb: Path, index: Path, embedder: Embedder, work: Path) -> Ed
         client.get("/propositions/")
         lists = tuple(_timed_ms(lambda: client.get("/propositions/?vue=ouvertes")) for _ in range(LISTS))
     finally:
-        other.stop()
         app.extensions["bible"].live.stop()
         shutil.rmtree(work, ignore_errors=True)
     return Editing(len(paths), COMMITS, PROPOSALS, histories, logs, lists, *zip(*found, strict=True))
@@ -147,7 +147,35 @@ def _row(number: int, chance: random.Random) -> Proposal:
     )
 
 
-def _accepted(app: Flask, other: LiveEngine, path: str, number: int) -> tuple[float, float]:
+@contextmanager
+def _other_worker(settings: Settings) -> Iterator[Connection]:
+    """A process like another gunicorn worker's: sent a slug and a word, it answers with the moment at which its own search finds both."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_watch, args=(there, settings.content_dir, settings.index_dir), daemon=True)
+    process.start()
+    try:
+        if not here.poll(2 * WAIT_SECONDS):
+            raise ServingError(f"the second worker was not ready within {2 * WAIT_SECONDS} s")
+        here.recv()
+        yield here
+    finally:
+        process.kill()
+        process.join()
+
+
+def _watch(there: Connection, kb: Path, index: Path) -> None:
+    live = LiveEngine(kb, index, load_settings().load_embedder)
+    live.start()
+    time.sleep(1.5)  # the watch is set up by then
+    there.send("ready")
+    while True:
+        slug, word = there.recv()
+        _wait(lambda slug=slug, word=word: slug in live.engine.search(word).slugs, word)  # type: ignore[misc]
+        there.send(time.perf_counter())  # one clock for all the processes of a machine
+
+
+def _accepted(app: Flask, other: Connection, path: str, number: int) -> tuple[float, float]:
     """Propose a sentence with a word that no other text has, accept it, and wait until both workers find it."""
     state = app.extensions["bible"]
     word = "zyx" + "".join(chr(ord("a") + digit) for digit in divmod(number, 10)) + "quorgle"
@@ -155,12 +183,14 @@ def _accepted(app: Flask, other: LiveEngine, path: str, number: int) -> tuple[fl
     new = article.edited({"questions": [*article.meta.questions, f"{article.title} : {word} ?"]})
     account = replace(Account.of(demo.user()), is_admin=True)
     proposal = service.submit(service.Change("edit", article.slug, article.title, article.service, {path: new.source}), account)
+    other.send((article.slug, word))
     started = time.perf_counter()
     service.accept(proposal, account, proposal.tip or "")
     _wait(lambda: article.slug in state.engine.search(word).slugs, word)
     here = time.perf_counter() - started
-    _wait(lambda: article.slug in other.engine.search(word).slugs, word)
-    return here, time.perf_counter() - started
+    if not other.poll(WAIT_SECONDS):
+        raise ServingError(f"{word} was not found in the second worker within {WAIT_SECONDS} s")
+    return here, other.recv() - started
 
 
 def _wait(is_found: Callable[[], bool], what: str) -> None:

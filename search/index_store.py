@@ -126,7 +126,8 @@ class IndexStore:
         Args:
             library: the content to index.
             progress: called with (stage, done, total).
-            held: an index that this process has open; while it is the live generation it is extended without being read again.
+            held: an index that this process has open; while it is the live generation it is extended without being read again. Dead
+                rows are then left for the next start to clear: a publication does not wait for all the articles to be indexed anew.
 
         Raises:
             SearchError: the index cannot be written, for want of disk space, say.
@@ -140,7 +141,7 @@ class IndexStore:
                 current = self.load(current)
                 if current is not None and current.is_fresh(library, self.embedder):
                     return current
-                return self._build(library, current, progress)
+                return self._build(library, current, progress, may_compact=held is None)
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
             advice = "Libérez de l'espace ou corrigez les droits."
@@ -165,8 +166,8 @@ class IndexStore:
                 continue
         return None
 
-    def _build(self, library: Library, current: Index | None, progress: ProgressReport | None) -> Index:
-        base = current if current is not None and self._can_extend(current, library) else None
+    def _build(self, library: Library, current: Index | None, progress: ProgressReport | None, *, may_compact: bool) -> Index:
+        base = current if current is not None and self._can_extend(current, library, may_compact=may_compact) else None
         plan = _plan(library, base)
         staging = self.folder / f".building-{os.getpid()}"
         for leftover in self.folder.glob(".building-*"):
@@ -185,11 +186,12 @@ class IndexStore:
         self._remove_old(keep={digest, _generation_name(current)})
         return _open(folder, meta)
 
-    def _can_extend(self, current: Index, library: Library) -> bool:
+    def _can_extend(self, current: Index, library: Library, *, may_compact: bool) -> bool:
         meta = current.meta
         dead = float((current.row_documents < 0).mean()) if len(current.row_documents) else 0.0
         fingerprint = self.embedder.fingerprint if self.embedder else None
-        return meta.fingerprint == fingerprint and meta.synonyms_hash == library.context.synonyms_hash and dead <= MAX_DEAD_SHARE
+        is_same_kind = meta.fingerprint == fingerprint and meta.synonyms_hash == library.context.synonyms_hash
+        return is_same_kind and (dead <= MAX_DEAD_SHARE or not may_compact)
 
     def _write(self, folder: Path, library: Library, base: Index | None, plan: _Plan, progress: ProgressReport | None) -> Meta:
         added = {number: library.articles[slug] for number, slug in plan.added.items()}

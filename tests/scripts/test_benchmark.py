@@ -1,21 +1,24 @@
-"""The pure parts of the benchmark: what it generates, and how it reports."""
+"""The parts of the benchmark that need no service: what it generates, what its clients count, and how it reports."""
 
 from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kb.library import Library
-from scripts import bench_content, bench_report
+from scripts import bench_content, bench_public, bench_report, bench_serving
 from scripts.bench_editing import Editing
+from scripts.bench_public import Cost, Public, Screen
 from scripts.bench_report import Accuracy, Build, Check, Latency, Report, Scale
-from scripts.bench_serving import Changes, Load, Serving
+from scripts.bench_serving import Ask, Changes, Load, Sent, Serving, ServingError
 from scripts.bench_systems import Answer, System, interleaved, txtai_text
 from scripts.training_messages import Message, messages, split_of
 from search.evaluation import Query
+from tests.serving import served
 from webapp.settings import SAMPLE_KB
 
 COUNT = 400
@@ -163,6 +166,18 @@ def _scale(articles: int, net_ms: float, *, txtai_ms: float = 10.0, failures: in
     )
 
 
+def _public(dearest: float, *, errors: int = 0, p99_ms: float = 20.0, screens: tuple[Screen, ...] | None = None) -> Public:
+    load = Load(64, 10.0, 500, errors, 50.0, 5.0, 8.0, p99_ms)
+    return Public(
+        "load 0.1 before",
+        (Cost("/faq, in process", 0.5, 1.0), Cost("/faq/bac, in process", dearest, 1.0)),
+        (Cost("/faq, over HTTP", dearest, 1.0),),
+        Cost("query", dearest, 1.0),
+        {"pages": load, "queries": load, "together": load},
+        (Screen("/faq", 0, 0.0, ()), Screen("/demo-widget", 0, 0.001, (180.0, 190.0))) if screens is None else screens,
+    )
+
+
 def _report(*scales: Scale) -> Report:
     latency = Latency(6.0, 5.0, 1.0, 1.0, 1.0, 1.0)
     accuracy = tuple(Accuracy(name, share, share, share, share, latency) for name, share in (("hybrid", 0.8), ("txtai", 0.7)))
@@ -170,7 +185,11 @@ def _report(*scales: Scale) -> Report:
 
 
 def _verdicts(report: Report) -> list[str]:
-    return [check.verdict for check in bench_report.checks(report)]
+    return [check.verdict for check in bench_report.checks(report)][:9]
+
+
+def _public_verdicts(public: Public | None) -> list[str]:
+    return [check.verdict for check in bench_report.checks(replace(_report(), public=public))][9:]
 
 
 def test_checks_say_what_is_met() -> None:
@@ -180,6 +199,15 @@ def test_checks_say_what_is_met() -> None:
     assert _verdicts(bad) == ["missed", "missed", "ok", "missed", "missed", "missed", "ok", "ok", "missed"]
     assert _verdicts(_report()) == ["not measured", "not measured", "ok", *["not measured"] * 6]
     assert isinstance(bench_report.checks(good)[0], Check)
+
+
+def test_checks_of_the_public_side_say_what_is_met() -> None:
+    assert _public_verdicts(_public(1.2)) == ["ok"] * 8
+    shaken = (Screen("/faq", 1, 0.0, ()), Screen("/demo-widget", 0, 0.03, (180.0, 310.0)))
+    assert _public_verdicts(_public(1.6, errors=1, p99_ms=51.0, screens=shaken)) == ["missed"] * 8
+    assert _public_verdicts(_public(1.4)) == ["ok", "ok", "missed", *["ok"] * 5], "a query must cost less"
+    assert _public_verdicts(_public(1.2, screens=())) == [*["ok"] * 5, *["not measured"] * 3], "where there is no browser"
+    assert _public_verdicts(None) == ["not measured"] * 8
 
 
 def test_ratios_compare_systems_and_sizes() -> None:
@@ -196,5 +224,38 @@ def test_report_shows_every_part_and_has_no_nan_in_json() -> None:
     assert "20000 / 5000" in shown
     assert "×1.50" in shown
     found = report.as_dict()
+    assert "Chromium" not in shown
     assert found["ratios"]["net_p50_ours_over_txtai_20000"] is None
     assert [check["verdict"] for check in found["checks"]][:2] == ["ok", "ok"]
+
+
+def test_report_shows_the_public_side_alone() -> None:
+    report = replace(_report(), accuracy=(), public=_public(1.25))
+    shown = bench_report.render(report)
+    for words in ("/faq/bac, in process", "×1.25", "185 (190)", "64 clients, 10 s", "×4.00"):
+        assert words in shown
+    assert "Accuracy" not in shown
+    assert report.as_dict()["public"]["query"]["took_ms"] == 1.25
+
+
+def test_a_load_counts_what_failed_apart() -> None:
+    page, query = Ask("/faq", b""), Ask("/match", b"", b"{}")
+    sent = Sent(2, 2.0, ((page, 1.0), (page, 3.0), (query, 8.0)), (query,))
+    together, queries = sent.load(), sent.load(lambda ask: ask.body is not None)
+    assert (together.requests, together.errors, together.per_second, together.p50_ms) == (3, 1, 1.5, 3.0)
+    assert (queries.requests, queries.errors, queries.p99_ms) == (1, 1, 8.0)
+    assert math.isnan(Sent(1, 1.0, (), (page,)).load().p50_ms)
+
+
+def test_clients_tell_an_answer_from_another() -> None:
+    with served(bench_public.constant_app()) as address:
+        port = int(address.rpartition(":")[2])
+        wrong = (Ask("/", b"other"), Ask("/nowhere", b""), Ask("/", b"", b"{}"))
+        sent = bench_serving.send_all(port, (bench_public.CONSTANT, *wrong), clients=3, seconds=0.2)
+    assert {ask for ask, _ in sent.answered} == {bench_public.CONSTANT}
+    assert set(sent.failed) == set(wrong)
+
+
+def test_a_service_that_does_not_start_says_why() -> None:
+    with pytest.raises(ServingError, match="No module named"), bench_serving.running({}, ("nowhere",)):
+        pass

@@ -177,6 +177,20 @@ def test_dead_rows_do_not_pile_up(town: Path, folder: Path, fake_embedder: FakeE
     assert kept <= 3 * rows[0], "nor do the vectors of texts that are gone"
 
 
+def test_a_change_never_waits_for_all_the_articles(town: Path, folder: Path, fake_embedder: FakeEmbedder, opened: list[Index]) -> None:
+    """What a running service extends stays an extension, however many rows are dead; the next start clears them."""
+    opened.append(open_index(town, folder, fake_embedder))
+    for number in range(12):
+        write(town, BIN, article_text(f"Bac numéro {number}", "Sortez le bac.", questions=(f"Question {number} ?",)))
+        opened.append(IndexStore(folder, fake_embedder).open(Library.load(town), held=opened[-1]))
+        assert len(opened[-1].row_documents) > len(opened[-2].row_documents), "an extension, not a new index"
+    assert (opened[-1].row_documents < 0).mean() > MAX_DEAD_SHARE
+    opened.append(open_index(town, folder, fake_embedder))
+    write(town, BIN, article_text("Bac", "Sortez le bac.", questions=("Question ?",)))
+    opened.append(open_index(town, folder, fake_embedder))
+    assert (opened[-1].row_documents < 0).mean() == 0
+
+
 def test_an_empty_library_opens_and_grows(
     make_kb: MakeKb, tmp_path: Path, folder: Path, fake_embedder: FakeEmbedder, opened: list[Index]
 ) -> None:
