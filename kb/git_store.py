@@ -22,6 +22,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,17 @@ SOFTWARE = Person("La Bible", "bible@localhost")
 
 @dataclass(frozen=True)
 class Revision:
-    """One commit that changed an article; ``when`` carries the author's time zone; ``path`` is where the article was then."""
+    """One publication that changed an article, by its author; ``when`` carries the author's time zone.
+
+    ``path`` is where the article was then; ``writer`` is who wrote a proposal that somebody else published.
+    """
 
     id: str
     author: str
     when: dt.datetime
     summary: str
     path: str = ""
+    writer: str = ""
 
 
 Changes = Mapping[str, str | None]
@@ -198,7 +203,9 @@ class GitStore:
         return str(self.repository().head.target)
 
     def history(self, path: str, limit: int = 50) -> list[Revision]:
-        """List the commits that changed an article, newest first, under the names and services that it had before too.
+        """List the publications that changed an article, newest first, under the names and services that it had before too.
+
+        Only what was live counts: the drafts of a proposal are one publication, the merge that made them live.
 
         Args:
             path: path relative to the content folder, as it is now.
@@ -546,25 +553,29 @@ def changed_paths(repository: pygit2.Repository, old: pygit2.Commit, new: pygit2
 def _revision(commit: pygit2.Commit, path: str = "") -> Revision:
     zone = dt.timezone(dt.timedelta(minutes=commit.author.offset))
     when = dt.datetime.fromtimestamp(commit.author.time, tz=zone)
-    return Revision(str(commit.id), commit.author.name, when, commit.message.strip().split("\n", 1)[0], path)
+    proposed = commit.parents[1].author.name if len(commit.parent_ids) == 2 else ""
+    writer = proposed if proposed != commit.author.name else ""
+    return Revision(str(commit.id), commit.author.name, when, commit.message.strip().split("\n", 1)[0], path, writer)
 
 
 class _Past:
-    """The commits that lead to a state of the live branch, and their folders: read once for the histories of all its articles.
+    """The publications that lead to a state of the live branch, and their folders: read once for the histories of all its articles.
 
     Only object ids are compared, no diff is computed.
     """
 
     def __init__(self, repository: pygit2.Repository, head: pygit2.Oid) -> None:
         self.head = head
-        # Children before parents.
-        self._commits = {commit.id: commit for commit in repository.walk(head, SortMode.TOPOLOGICAL | SortMode.TIME)}
+        walker = repository.walk(head, SortMode.TOPOLOGICAL)
+        walker.simplify_first_parent()
+        # Newest first: each one's first parent follows it.
+        self._commits = tuple(walker)
         # Path of a folder → where each root tree has it.
-        self._folders: dict[tuple[str, ...], Entries] = {(): {commit.tree_id: commit.tree_id for commit in self._commits.values()}}
+        self._folders: dict[tuple[str, ...], Entries] = {(): {commit.tree_id: commit.tree_id for commit in self._commits}}
         self._histories: dict[str, tuple[Revision, ...]] = {}
 
     def history(self, repository: pygit2.Repository, path: str) -> tuple[Revision, ...]:
-        """List the commits whose file differs from that of every parent, children before parents."""
+        """List the publications whose file differs from that of the one before, newest first."""
         if path not in self._histories:
             self._histories[path] = tuple(self._changes(repository, path))
         return self._histories[path]
@@ -572,10 +583,8 @@ class _Past:
     def _changes(self, repository: pygit2.Repository, path: str) -> Iterator[Revision]:
         *folders, name = path.split("/")
         blobs = _entries(repository, self._folder(repository, tuple(folders)), name)
-        for commit in self._commits.values():
-            own = blobs[commit.tree_id]
-            parents = [blobs[self._commits[parent].tree_id] for parent in commit.parent_ids]
-            if (own is not None and not parents) or (parents and all(own != other for other in parents)):
+        for commit, before in zip_longest(self._commits, self._commits[1:]):
+            if blobs[commit.tree_id] != (blobs[before.tree_id] if before else None):
                 yield _revision(commit, path)
 
     def _folder(self, repository: pygit2.Repository, names: tuple[str, ...]) -> Entries:

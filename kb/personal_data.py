@@ -23,36 +23,46 @@ NUMBER = "numéro"
 LINK = "lien"
 ACCOUNT = "compte"
 
+_MARK = re.compile(
+    r"\[(?:" + "|".join((EMAIL, PHONE, SOCIAL_SECURITY, IBAN, CARD, PLATE, DATE, ADDRESS, NAME, NUMBER, LINK, ACCOUNT)) + r")\]"
+)
+
 # A replacement may bring two words together; a few passes always settle it.
 _MAX_PASSES = 8
 
 
 @dataclass(frozen=True)
 class Masked:
-    """A text without what looks like personal data, and the kinds that were found, each once, sorted."""
+    """A text without what looks like personal data; the kinds that were found, each once, sorted; what was found, with its kind."""
 
     text: str
     kinds: tuple[str, ...]
+    found: tuple[tuple[str, str], ...] = ()
 
 
 def mask(text: str) -> Masked:
     """Replace what looks like personal data in a French message by its kind in square brackets: « [téléphone] »."""
-    kinds: set[str] = set()
+    found: dict[str, str] = {}
     for _ in range(_MAX_PASSES):
         before = text
         # An ordinary link has numbers and words of its own, which are nobody's.
         parts = _URL.split(text)
-        parts[1::2] = [_masked_link(url, kinds) for url in parts[1::2]]
-        parts[0::2] = [_masked(part, kinds) for part in parts[0::2]]
+        parts[1::2] = [_masked_link(url, found) for url in parts[1::2]]
+        parts[0::2] = [_masked(part, found) for part in parts[0::2]]
         text = "".join(parts)
         if text == before:
             break
-    return Masked(text, tuple(sorted(kinds)))
+    return Masked(text, tuple(sorted(set(found.values()))), tuple(found.items()))
 
 
-def _masked(text: str, kinds: set[str]) -> str:
+def without_marks(text: str) -> str:
+    """Take the marks out of a masked text: what is left speaks of the subject alone."""
+    return _MARK.sub(" ", text)
+
+
+def _masked(text: str, found: dict[str, str]) -> str:
     for rule in _RULES:
-        text = rule.apply(text, kinds)
+        text = rule.apply(text, found)
     return text
 
 
@@ -64,11 +74,11 @@ class _Rule:
     pattern: re.Pattern[str]
     accepts: Callable[[re.Match[str]], bool] = lambda _: True
 
-    def apply(self, text: str, kinds: set[str]) -> str:
+    def apply(self, text: str, found: dict[str, str]) -> str:
         def replacement(match: re.Match[str]) -> str:
             if not self.accepts(match):
                 return match.group()
-            kinds.add(self.kind)
+            found.setdefault(match.group("x"), self.kind)
             start, end = (offset - match.start() for offset in match.span("x"))
             return f"{match.group()[:start]}[{self.kind}]{match.group()[end:]}"
 
@@ -89,10 +99,10 @@ _TOKEN_IN_LINK = re.compile(
 _PUBLIC_LINK = re.compile(r"https?://(?:www\.)?(?:legifrance\.gouv\.fr|service-public\.(?:gouv\.)?fr)/", re.IGNORECASE)
 
 
-def _masked_link(url: str, kinds: set[str]) -> str:
+def _masked_link(url: str, found: dict[str, str]) -> str:
     if _PUBLIC_LINK.match(url) or not _TOKEN_IN_LINK.search(url):
         return url
-    kinds.add(LINK)
+    found.setdefault(url, LINK)
     end = re.search(r"[.,;:!?)\]]{0,5}\Z", url)
     return f"[{LINK}]{end.group() if end else ''}"
 
@@ -207,6 +217,11 @@ _RELATIVE = _any(
     " copine collègue propriétaire locataire maman papa papi mamie tuteur tutrice"
 )
 _KIN = rf"(?:petite?s?[ -])?{_RELATIVE}(?:[ ]{_any('aînée? cadette? unique')})?"
+# After « c'est », these begin the name of a place, an office or a day.
+_NOBODY = _any(
+    "mairie ville métropole commune communauté pôle france caisse agence service centre maison office saint sainte place rue avenue école"
+    " collège lycée crèche hôpital clinique police stade parc piscine médiathèque bibliothèque musée gare pâques toussaint pentecôte"
+)
 _FILE = _any(
     "dossiers? références? réf\\.? identifiants? allocataires? fiscale? matricule contrat facture client abonnée? adhérent usager compteur"
     " pdl prm siret siren télédéclaration avis amende contravention pv passeport permis titre_de_séjour carte_d['’]identité cni suivi"
@@ -333,6 +348,15 @@ _RULES: tuple[_Rule, ...] = (
             rf"""(?i:\b(?:{_INTRODUCTION}|moi{_S}c['’ ]?est
                 |(?<!\w)(?:nom|pr[ée]nom)s?(?:{_S}(?:de{_S}famille|et{_S}pr[ée]noms?|de{_S}naissance))?{_S}?:
                 |(?:s['’]appelle|pr[ée]nomm[ée]e?|nomm[ée]e?|se{_S}nomme))){_S}{{1,2}}(?P<x>{_FULL_NAME})"""
+        ),
+        _is_name,
+    ),
+    # Two capitals where people say who they are: at the start, or after a greeting.
+    _Rule(
+        NAME,
+        _compiled(
+            rf"""(?:^|[.!?\r\n]|\b(?i:bonjour|bonsoir|bjr|bsr|salut|slt|coucou|all[oô]))[\s,.!-]{{0,4}}\b(?i:ici|c['’ ]?est){_S}{{1,2}}
+                (?P<x>(?!(?i:{_NOBODY})\b){_CAPITALISED}(?:{_S}{_PARTICLE}{{0,2}}{_CAPITALISED}){{1,3}})"""
         ),
         _is_name,
     ),

@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from kb import personal_data
 from kb.article import Article
 from kb.library import Library
 from search import confidence, fusion, spelling, text
@@ -69,7 +70,7 @@ class Match:
 
 @dataclass(frozen=True)
 class RequestMatches:
-    """One request of a message with what answers it, best first."""
+    """One request of a message with what answers it, best first; ``text`` is what asks it, personal data masked."""
 
     text: str
     answered: bool
@@ -209,13 +210,15 @@ class SearchEngine:
             public_only: rank the public answers alone.
         """
         started = time.perf_counter()
-        stripped = strip_message(message[:MAX_READ_CHARS])
+        # Who asks, and how to reach them, says nothing of the subject, and finds lost property or a change of name.
+        stripped = strip_message(personal_data.mask(message[:MAX_READ_CHARS]).text)
         cut = segments(stripped)
         texts = [stripped] if len(cut) == 1 else [stripped, *cut]
         if not self.index.numbers or not re.search(r"\w", stripped):
             return self._result((), (RequestMatches(stripped, False, ()),), None, started, 0.0)
-        repairs = self._speller.repairs(stripped) if self._repairs_words else {}
-        understood = [spelling.apply(repairs, one) for one in texts]
+        plain = [personal_data.without_marks(one) for one in texts]
+        repairs = self._speller.repairs(plain[0]) if self._repairs_words else {}
+        understood = [spelling.apply(repairs, one) for one in plain]
         encoding = time.perf_counter()
         vectors = self._encode(understood)
         encode_ms = (time.perf_counter() - encoding) * 1000
@@ -468,7 +471,7 @@ def _leaders(ranking: _Ranking) -> list[int]:
 def _words_by_stem(message: str, repairs: Mapping[str, str]) -> dict[str, str]:
     """Stem → the word of the message as it was written, mistakes and all, the first one."""
     found: dict[str, str] = {}
-    for word in re.findall(r"\w+", message):
+    for word in re.findall(r"\w+", personal_data.without_marks(message)):
         for stem in text.terms(repairs.get(word, word)):
             found.setdefault(stem, word.lower())
     return found

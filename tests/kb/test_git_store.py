@@ -186,14 +186,14 @@ def test_a_limit_keeps_the_newest(repository: Repository) -> None:
     assert repository.history(limit=2) == ["Version 5", "Version 4"]
 
 
-def test_a_merge_counts_only_when_it_changed_the_article_itself(repository: Repository) -> None:
+def test_a_merge_is_the_publication_of_what_it_brought(repository: Repository) -> None:
     repository.commit("Création", {UN: "1\n", DEUX: "1\n"}, GIT_COMMITTER_DATE="2026-01-01T10:00:00Z")
     repository.git("switch", "--quiet", "--create", "proposition")
     repository.commit("Proposition", {UN: "1\n2\n"}, GIT_COMMITTER_DATE="2026-01-02T10:00:00Z")
     repository.git("switch", "--quiet", "main")
     repository.commit("Entre-temps", {DEUX: "2\n"}, GIT_COMMITTER_DATE="2026-01-03T10:00:00Z")
     repository.git("merge", "--quiet", "--no-ff", "--message", "Fusion", "proposition", GIT_COMMITTER_DATE="2026-01-04T10:00:00Z")
-    assert repository.history(UN) == ["Proposition", "Création"], "a plain merge is no change of its own"
+    assert repository.history(UN) == ["Fusion", "Création"], "the draft was never live"
     assert repository.history(DEUX) == ["Entre-temps", "Création"]
 
 
@@ -205,7 +205,7 @@ def test_a_merge_that_settled_a_conflict_is_a_change(repository: Repository) -> 
     repository.commit("Entre-temps", {UN: "3\n"}, GIT_COMMITTER_DATE="2026-01-03T10:00:00Z")
     repository.git("merge", "--quiet", "--no-commit", "--strategy", "ours", "proposition")
     repository.commit("Fusion", {UN: "2 et 3\n"}, GIT_COMMITTER_DATE="2026-01-04T10:00:00Z")
-    assert repository.history(UN) == ["Fusion", "Entre-temps", "Proposition", "Création"]
+    assert repository.history(UN) == ["Fusion", "Entre-temps", "Création"]
 
 
 def test_a_rename_elsewhere_is_not_a_change_here(repository: Repository) -> None:

@@ -925,7 +925,7 @@ def test_the_history_follows_an_article_under_its_old_names(bible: Bible) -> Non
     bible.store.publish(rename(bible, BAC, "poubelle"), ALI, "Renomme")
     bible.accept(bible.propose({POUBELLE: at(bible, POUBELLE).edited(body="trois\n").source}))
     history = bible.store.history(POUBELLE)
-    assert [one.summary for one in history] == ["Corrige", "Renomme", "Corrige", "Contenu d'exemple de La Bible"]
+    assert [one.summary for one in history] == ["Publie", "Renomme", "Corrige", "Contenu d'exemple de La Bible"]
     assert [one.path for one in history] == [POUBELLE, POUBELLE, BAC, BAC]
     for one in history:
         assert bible.store.read(one.path, one.id), "each version can be read where it was"
@@ -933,10 +933,14 @@ def test_the_history_follows_an_article_under_its_old_names(bible: Bible) -> Non
     assert next(one.summary for one in bible.store.history(BAC)) == "Renomme", "the old address has its own"
 
 
-def test_a_merge_is_told_once_and_by_who_wrote_it(bible: Bible) -> None:
+def test_a_proposal_is_told_once_by_who_published_it_and_who_wrote_it(bible: Bible) -> None:
     branch = bible.propose({BAC: spoken(LINES.replace("Un.", "UN."))})
+    branch = bible.proposals.amend(branch.name, branch.tip, {BAC: spoken(LINES.replace("Un.", "Une."))}, ZOE, "Corrige encore")
+    before = len(bible.store.history(BAC))
     bible.accept(branch)
-    assert next((one.author, one.summary) for one in bible.store.history(BAC)) == (ZOE.name, "Corrige")
+    history = bible.store.history(BAC)
+    assert len(history) == before + 1
+    assert (history[0].author, history[0].writer, history[0].summary) == (ALI.name, ZOE.name, "Publie")
     second = bible.propose({BAC: spoken("proposé")}, "q", base=bible.git("rev-parse", "HEAD~1"))
     with pytest.raises(MergeConflict):
         bible.accept(second)

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 
 from kb.library import Library
 from search.confidence import FEATURES, MessageSigns, confidences
-from search.embedder import Vectors
+from search.embedder import SentenceTransformerEmbedder, Vectors
 from search.engine import MAX_MESSAGE_CHARS, Match, MatchResult, RequestMatches, SearchEngine
 from search.engine import _interleaved as interleaved
 from search.index_store import Index, IndexStore
 from search.topicality import topicality
 from tests.conftest import FakeEmbedder, MakeKb
 from tests.search.conftest import TOWN, BuildEngine, article_text, words_in_memory
+from webapp.settings import SAMPLE_KB
 
 # Questions as the articles ask them: sure answers, however the weights are tuned.
 PASSPORT = "Combien coûte un passeport ?"
@@ -506,3 +507,14 @@ def test_an_engine_goes_on_after_its_index_was_replaced_on_disk(town: Path, buil
     assert engine.search("passeport").total == 1
     for index in opened:
         index.keywords.close()
+
+
+def test_who_asks_does_not_change_what_is_found(real_embedder: SentenceTransformerEmbedder, build_engine: BuildEngine) -> None:
+    engine = build_engine(SAMPLE_KB, real_embedder)
+    asked = "ma poubelle n'a pas été ramassée hier"
+    result = engine.match(f"Je m'appelle Paul Durand, {asked}, mon numéro est le 06 12 34 56 78, p.durand@courriel.example. Merci")
+    assert result.answered
+    assert result.matches[0].slug == "collecte-non-faite"
+    for part in ("Durand", "06 12", "courriel.example"):
+        assert part not in " ".join(request.text for request in result.requests)
+    assert not {"nom", "téléphone", "adresse"} & set(result.matches[0].words)
