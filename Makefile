@@ -72,7 +72,7 @@ quality: setup-bench ## Make the figures of docs/quality.md
 	$(BIN)/python -m scripts.evaluate_messages --out var/evaluate.json
 	$(BIN)/python -m scripts.quality_plots --results var/evaluate.json
 
-benchmark: setup-bench ## Measure accuracy, speed, memory and start-up beside txtai
+benchmark: setup-bench setup-dev ## Measure accuracy, speed, memory and start-up beside txtai, and the public side
 	$(BIN)/python -m scripts.benchmark
 
 translations: setup ## Gather the words to translate, and compile the English ones

@@ -217,7 +217,7 @@ class Article(BaseModel):
         order = list(Meta.model_fields)
         known = {key: meta[key] for key in order if key in meta} | {"service": service}
         values = {key: known[key] for key in order if key in known} | {k: v for k, v in meta.items() if k not in order}
-        front = "".join(_dump_key(key, value, "\n") for key, value in values.items())
+        front = "".join(_dump({key: value}) for key, value in values.items())
         return cls.parse(f"---\n{front}---\n\n{body.strip()}\n", paths.article_path(service, slug))
 
 
@@ -293,17 +293,82 @@ def _key_line(front: str, key: str) -> int:
     return front.count("\n", 0, match.start()) + 2 if match else 1
 
 
-def _dump_key(key: str, value: object, newline: str) -> str:
-    text: str = yaml.safe_dump({key: value}, allow_unicode=True, sort_keys=False, width=120)
-    return text.replace("\n", newline)
+class _Dumper(yaml.SafeDumper):
+    """Writes a value as people do: a list indented under its key, each value on a line of its own, several lines as such."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - a list is never flush
+        super().increase_indent(flow, False)
+
+
+def _represent_text(dumper: _Dumper, value: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _dump(value: object, *, in_line: bool = False) -> str:
+    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=float("inf"), default_flow_style=in_line)
+    return text
 
 
 def _replace_key(front: str, key: str, value: object, newline: str) -> str:
     if isinstance(value, tuple):
         value = list(value)
-    new = "" if value is None else _dump_key(key, value, newline)
     span = _key_spans(front).get(key)
+    new = "" if value is None else _dump({key: value}).replace("\n", newline)
     if span is None:
         separator = "" if not front or front.endswith("\n") else newline
         return front + separator + new if new else front
+    old = front[span[0] : span[1]]
+    if isinstance(value, list) and value:
+        new = _edited_list(old, key, value, newline) or new
     return front[: span[0]] + new + front[span[1] :]
+
+
+def _edited_list(old: str, key: str, items: list[object], newline: str) -> str | None:
+    """Write a list as it was written, item by item: who reads the change in a forge sees what changed and no more.
+
+    Returns:
+        The key with its list; ``None`` where its form has no room for the items.
+    """
+    root = yaml_text.compose(old)
+    node = root.value[0][1] if isinstance(root, yaml.MappingNode) else None
+    if not isinstance(node, yaml.SequenceNode) or not node.value:
+        return None
+    starts = [item.start_mark.index for item in node.value]
+    first = starts[0]
+    line = old.rfind("\n", 0, first) + 1
+    dash = old[line:first]
+    if node.flow_style:
+        head, between, tail = old[: node.start_mark.index] + "[", ", ", "]" + old[node.end_mark.index :]
+        ends = [item.end_mark.index for item in node.value]
+    elif re.fullmatch(r" *- +", dash):
+        head, between, tail = old[:line] + dash, newline + dash, newline
+        ends = [old.rfind("\n", 0, start) + 1 for start in starts[1:]] + [len(old)]  # its comment goes with an item
+    else:
+        return None
+    kept = [(_value_of(item), old[start:end].rstrip()) for item, start, end in zip(node.value, starts, ends, strict=True)]
+    written = []
+    for item in items:
+        raw = next((raw for value, raw in kept if value == item), None)
+        if raw is None:
+            if node.flow_style:
+                raw = _dump([item], in_line=True).strip()[1:-1]
+            else:
+                # Under its dash: "- title: …", then "  url: …".
+                raw = _dump([item]).strip().removeprefix("- ").replace("\n  ", newline + " " * len(dash))
+        written.append(raw)
+    new = head + between.join(written) + tail
+    try:
+        return new if yaml_text.load(new) == {key: items} else None
+    except YamlTextError:
+        return None
+
+
+def _value_of(node: yaml.Node) -> object:
+    if isinstance(node, yaml.MappingNode):
+        return {_value_of(key): _value_of(value) for key, value in node.value}
+    if isinstance(node, yaml.SequenceNode):
+        return [_value_of(item) for item in node.value]
+    return None if node.tag == "tag:yaml.org,2002:null" else node.value

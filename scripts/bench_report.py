@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from scripts.bench_editing import COMMITS, PROPOSALS, Editing
-from scripts.bench_serving import Changes, Serving
+from scripts.bench_public import CLIENTS, PAGES_PER_QUERY, Cost, Public
+from scripts.bench_serving import Changes, Load, Serving
 from scripts.bench_systems import OURS, TXTAI, Answer
 from search.evaluation import Query, figures
 
@@ -22,6 +23,10 @@ CHANGE_LIMIT_SECONDS = 1.0
 LOAD_CLIENTS = 32
 HISTORY_LIMIT_MS = 200.0
 LIST_LIMIT_MS = 100.0
+PAGE_LIMIT, QUERY_LIMIT = 1.5, 1.3
+TAIL_LIMIT = 10.0
+SHIFT_LIMIT = 0.02
+FIRST_ANSWER_LIMIT_MS = 300.0
 
 Verdict = Literal["ok", "missed", "not measured"]
 
@@ -111,6 +116,7 @@ class Report:
     encoded_per_second: float
     accuracy: tuple[Accuracy, ...]
     scales: tuple[Scale, ...] = field(default=())
+    public: Public | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON holds it, with its checks and ratios."""
@@ -152,7 +158,45 @@ def checks(report: Report) -> list[Check]:
             f"{errors} of {sum(load.requests for load in busy) + errors}" if busy else "–",
             _verdict(errors == 0) if busy else "not measured",
         ),
+        *_public_checks(report.public),
     ]
+
+
+def _public_checks(public: Public | None) -> list[Check]:
+    costs = (public.in_process, public.over_http, (public.query,)) if public else ((), (), ())
+    in_process, over_http, query = (max((_cost(one) for one in some), default=None) for some in costs)
+    tail = max((_tail(load) for load in public.crowd.values()), default=None) if public else None
+    everybody = public.crowd["together"] if public else None
+    screens = public.screens if public else ()
+    errors = sum(screen.console_errors for screen in screens)
+    answers = [ms for screen in screens for ms in screen.answers_ms]
+    return [
+        _limited(f"cached public page, in process, under {PAGE_LIMIT}x a constant route", in_process, PAGE_LIMIT, "x, dearest"),
+        _limited(f"cached public page, over HTTP, under {PAGE_LIMIT}x a constant route", over_http, PAGE_LIMIT, "x, dearest"),
+        _limited(f"widget query under {QUERY_LIMIT}x the match in process + a constant route", query, QUERY_LIMIT, "x"),
+        Check(
+            f"0 errors of {CLIENTS} clients on public pages and queries",
+            f"{everybody.errors} of {everybody.requests + everybody.errors}" if everybody else "–",
+            _verdict(everybody.errors == 0) if everybody else "not measured",
+        ),
+        _limited(f"p99 under {TAIL_LIMIT:.0f}x p50 for them: pages, queries, together", tail, TAIL_LIMIT, "x, worst"),
+        Check("no error in the browser's console", f"{errors}" if screens else "–", _verdict(errors == 0) if screens else "not measured"),
+        _limited(f"layout shift under {SHIFT_LIMIT}", max((one.shift for one in screens), default=None), SHIFT_LIMIT, ", worst"),
+        _limited(
+            f"first answer under {FIRST_ANSWER_LIMIT_MS:.0f} ms after the last key",
+            max(answers, default=None),
+            FIRST_ANSWER_LIMIT_MS,
+            " ms, slowest",
+        ),
+    ]
+
+
+def _cost(one: Cost) -> float:
+    return ratio(one.took_ms, one.against_ms)
+
+
+def _tail(load: Load) -> float:
+    return ratio(load.p99_ms, load.p50_ms)
 
 
 def ratios(report: Report) -> dict[str, float]:
@@ -179,7 +223,11 @@ def ratio(one: float, other: float) -> float:
 
 def render(report: Report) -> str:
     """Lay out the whole report for a terminal."""
-    parts = [f"Model {report.model}; {report.machine}; {report.encoded_per_second:.0f} passages encoded a second", _accuracy_table(report)]
+    parts = [f"Model {report.model}; {report.machine}; {report.encoded_per_second:.0f} passages encoded a second"]
+    if report.accuracy:
+        parts.append(_accuracy_table(report))
+    if report.public:
+        parts += _public_tables(report.public)
     if report.scales:
         parts += [_latency_table(report), _upkeep_table(report), _editing_table(report), _load_table(report)]
     parts.append(table(["required", "measured", ""], [(one.name, one.measured, one.verdict) for one in checks(report)]))
@@ -281,6 +329,44 @@ def _load_table(report: Report) -> str:
     ]
     head = ["articles", "clients", "requests/s", "p50 ms", "p95 ms", "p99 ms", "requests", "errors"]
     return f"POST /api/v1/match over HTTP, 60 words, encoding included\n{table(head, rows)}"
+
+
+def _public_tables(public: Public) -> list[str]:
+    costs = [
+        (one.name, f"{one.took_ms:.3f}", f"{one.against_ms:.3f}", _times(_cost(one)))
+        for one in (*public.in_process, *public.over_http, public.query)
+    ]
+    crowd = [
+        (
+            name,
+            f"{load.requests}",
+            f"{load.errors}",
+            f"{load.per_second:.0f}",
+            *(f"{ms:.1f}" for ms in (load.p50_ms, load.p95_ms, load.p99_ms)),
+            _times(_tail(load)),
+        )
+        for name, load in public.crowd.items()
+    ]
+    screens = [
+        (
+            screen.path,
+            f"{screen.console_errors}",
+            f"{screen.shift:.4f}",
+            _middle_and_worst(screen.answers_ms, 0) if screen.answers_ms else "",
+        )
+        for screen in public.screens
+    ]
+    return [
+        f"Public pages and widget, sample content, {public.machine}: medians, against a constant route (and, for a query, its match)\n"
+        + table(["cached page, query", "ms", "against ms", "ratio"], costs),
+        f"{CLIENTS} clients, {public.crowd['together'].seconds:.0f} s, {PAGES_PER_QUERY} pages to a query\n"
+        + table(["requests", "answered", "errors", "a second", "p50 ms", "p95 ms", "p99 ms", "p99 / p50"], crowd),
+        *(
+            ["In Chromium\n" + table(["page", "console errors", "layout shift", "first answer ms: median (slowest)"], screens)]
+            if screens
+            else []
+        ),
+    ]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

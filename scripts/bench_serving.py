@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,15 @@ class ServingError(Exception):
 
 
 @dataclass(frozen=True)
+class Ask:
+    """A request that clients send: a GET, or a POST of JSON where there is a body. Its answer, a 200, holds ``expected``."""
+
+    path: str
+    expected: bytes
+    body: bytes | None = None
+
+
+@dataclass(frozen=True)
 class Load:
     """What one number of clients got."""
 
@@ -57,6 +66,27 @@ class Load:
     p50_ms: float
     p95_ms: float
     p99_ms: float
+
+    @classmethod
+    def of(cls, clients: int, seconds: float, took_ms: Sequence[float], errors: int) -> Load:
+        """Summarise what each request took."""
+        p50, p95, p99 = np.percentile(took_ms, [50, 95, 99]) if took_ms else [float("nan")] * 3
+        return cls(clients, seconds, len(took_ms), errors, len(took_ms) / seconds, float(p50), float(p95), float(p99))
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Everything that clients sent for a time: each request with its milliseconds, those that failed apart."""
+
+    clients: int
+    seconds: float
+    answered: tuple[tuple[Ask, float], ...]
+    failed: tuple[Ask, ...]
+
+    def load(self, chosen: Callable[[Ask], bool] = lambda _: True) -> Load:
+        """Summarise the requests, or those that are chosen."""
+        took_ms = [ms for ask, ms in self.answered if chosen(ask)]
+        return Load.of(self.clients, self.seconds, took_ms, sum(map(chosen, self.failed)))
 
 
 @dataclass(frozen=True)
@@ -83,7 +113,9 @@ class Changes:
 
 
 @dataclass(frozen=True)
-class _Server:
+class Server:
+    """A gunicorn that answers on the loopback."""
+
     port: int
     pid: int
     start_seconds: float
@@ -102,35 +134,45 @@ def measure_serving(kb: Path, var: Path, messages: Sequence[str], clients: Seque
     Raises:
         ServingError: it did not start.
     """
-    with _running(kb, var) as server:
-        _load(server.port, messages, 2 * WORKERS, 2.0)  # each worker answers a few before anything is counted
+    asks = [Ask("/api/v1/match", b'"matches"', json.dumps({"message": message}).encode()) for message in messages]
+    with running({"BIBLE_KB_DIR": str(kb), "BIBLE_VAR_DIR": str(var)}) as server:
+        send_all(server.port, asks, 2 * WORKERS, 2.0)  # each worker answers a few before anything is counted
         memory = _resident_mib(server.pid)
-        loads = tuple(_load(server.port, messages, count, seconds) for count in clients)
+        loads = tuple(send_all(server.port, asks, count, seconds).load() for count in clients)
     return Serving(server.start_seconds, max(memory.values(), default=float("nan")), sum(memory.values()) or float("nan"), loads)
 
 
 @contextmanager
-def _running(kb: Path, var: Path) -> Iterator[_Server]:
+def running(environment: Mapping[str, str], command: Sequence[str] = ("webapp",), ready: str = "/readyz") -> Iterator[Server]:
+    """Run ``python -m command`` on a free port, until the end of the ``with`` block.
+
+    Args:
+        environment: more environment, our settings among it.
+        command: the module, and what follows it.
+        ready: a path that answers 200 once it serves.
+
+    Raises:
+        ServingError: it did not start.
+    """
     port = _free_port()
-    environment = os.environ | {
-        "BIBLE_KB_DIR": str(kb),
-        "BIBLE_VAR_DIR": str(var),
-        "BIBLE_HOST": "127.0.0.1",
-        "BIBLE_PORT": str(port),
-        "BIBLE_WORKERS": str(WORKERS),
-    }
+    own = {"BIBLE_HOST": "127.0.0.1", "BIBLE_PORT": str(port), "BIBLE_WORKERS": str(WORKERS)}
     with tempfile.TemporaryFile() as log:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "webapp"], cwd=PROJECT, env=environment, stdout=log, stderr=log, start_new_session=True
+            [sys.executable, "-m", *command],
+            cwd=PROJECT,
+            env=os.environ | own | dict(environment),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         try:
-            while not _is_ready(port):
+            while not _is_ready(port, ready):
                 if process.poll() is not None or time.perf_counter() - started > START_LIMIT_SECONDS:
                     log.seek(0)
                     raise ServingError(f"the service did not start:\n{log.read()[-2000:].decode(errors='replace')}")
                 time.sleep(0.02)
-            yield _Server(port, process.pid, time.perf_counter() - started)
+            yield Server(port, process.pid, time.perf_counter() - started)
         finally:
             _stop(process)
 
@@ -154,10 +196,15 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_LIMIT_SECONDS)
+def connect(port: int) -> http.client.HTTPConnection:
+    """Make a connection to a server; it opens at the first request and is kept."""
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_LIMIT_SECONDS)
+
+
+def _is_ready(port: int, path: str) -> bool:
+    connection = connect(port)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
@@ -175,27 +222,30 @@ def _resident_mib(group: int) -> dict[int, float]:
     return {pid: kib / 1024 for pid, pgid, kib in rows if pgid == group}
 
 
-def _load(port: int, messages: Sequence[str], clients: int, seconds: float) -> Load:
-    """Send messages from a number of clients, each on a connection that it keeps."""
-    took_ms: list[float] = []
-    errors = [0] * clients
+def send_all(port: int, asks: Sequence[Ask], clients: int, seconds: float) -> Sent:
+    """Send requests from a number of clients, each on a connection that it keeps, one after the other.
+
+    Args:
+        port: of the server.
+        asks: what each client sends, in turn; each begins at another place.
+        clients: how many.
+        seconds: for how long.
+    """
+    answered: list[tuple[Ask, float]] = []
+    failed: list[Ask] = []
     stop_at = time.perf_counter() + seconds
-    lock = threading.Lock()
 
     def client(number: int) -> None:
-        mine: list[float] = []
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_LIMIT_SECONDS)
-        for message in itertools.islice(itertools.cycle(messages), number * 7, None):
-            if time.perf_counter() >= stop_at:
-                break
+        connection = connect(port)
+        for ask in itertools.islice(itertools.cycle(asks), number * 7, None):
             started = time.perf_counter()
-            if _post(connection, message):
-                mine.append((time.perf_counter() - started) * 1000)
+            if started >= stop_at:
+                break
+            if send(connection, ask):
+                answered.append((ask, (time.perf_counter() - started) * 1000))
             else:
-                errors[number] += 1
+                failed.append(ask)
         connection.close()
-        with lock:
-            took_ms.extend(mine)
 
     started = time.perf_counter()
     threads = [threading.Thread(target=client, args=(number,), daemon=True) for number in range(clients)]
@@ -203,19 +253,20 @@ def _load(port: int, messages: Sequence[str], clients: int, seconds: float) -> L
         thread.start()
     for thread in threads:
         thread.join(timeout=seconds + 2 * REQUEST_LIMIT_SECONDS)
-    elapsed = time.perf_counter() - started
-    p50, p95, p99 = np.percentile(took_ms, [50, 95, 99]) if took_ms else [float("nan")] * 3
-    return Load(clients, elapsed, len(took_ms), sum(errors), len(took_ms) / elapsed, float(p50), float(p95), float(p99))
+    return Sent(clients, time.perf_counter() - started, tuple(answered), tuple(failed))
 
 
-def _post(connection: http.client.HTTPConnection, message: str) -> bool:
-    """Send one message; tell whether it was answered as it should."""
+def send(connection: http.client.HTTPConnection, ask: Ask) -> bool:
+    """Send one request; tell whether it was answered as it should."""
     try:
-        connection.request("POST", "/api/v1/match", json.dumps({"message": message}), {"Content-Type": "application/json"})
+        if ask.body is None:
+            connection.request("GET", ask.path)
+        else:
+            connection.request("POST", ask.path, ask.body, {"Content-Type": "application/json"})
         response = connection.getresponse()
         body = response.read()
-        return response.status == 200 and "matches" in json.loads(body)
-    except (OSError, http.client.HTTPException, ValueError):
+        return response.status == 200 and ask.expected in body
+    except (OSError, http.client.HTTPException):
         connection.close()  # the next request opens a new one
         return False
 

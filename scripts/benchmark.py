@@ -1,10 +1,11 @@
 """Measure accuracy, speed, upkeep and load beside txtai: same content, same model, same vectors, same messages, one run.
 
-    python -m scripts.benchmark [--sizes 1000 5000 20000] [--quick] [--clients 1 8 32] [--seconds 10] [--messages FILE] [--out JSON]
+    python -m scripts.benchmark [--parts accuracy public sizes] [--sizes 1000 5000 20000] [--quick] [--clients 1 8 32] [--seconds 10]
+        [--crowd-seconds 60] [--messages FILE] [--out JSON]
 
-Accuracy is measured on the sample content with the test messages (``--messages``: a file of ``scripts.evaluate`` instead); the rest on
-generated articles, kept with their vectors under ``BIBLE_VAR_DIR/benchmark`` so that a second run starts at once. Servers are started on
-the loopback only, and stopped. The exit status says that it ran, not that the figures are good.
+Accuracy is measured on the sample content with the test messages (``--messages``: a file of ``scripts.evaluate`` instead), and so are the
+public pages and the widget; the rest on generated articles, kept with their vectors under ``BIBLE_VAR_DIR/benchmark`` so that a second run
+starts at once. Servers are started on the loopback only, and stopped. The exit status says that it ran, not that the figures are good.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from kb.errors import KbError
 from kb.library import Library
 from scripts.bench_content import ContentError, known_items, long_messages, write_articles
 from scripts.bench_editing import measure_editing
+from scripts.bench_public import Public, measure_public
 from scripts.bench_report import Accuracy, Build, Latency, Report, Scale, render
 from scripts.bench_serving import ServingError, measure_changes, measure_serving
 from scripts.bench_systems import (
@@ -50,6 +52,8 @@ from webapp.settings import SAMPLE_KB, SettingsError, load_settings
 SIZES, QUICK_SIZES = (1_000, 5_000, 20_000), (1_000,)
 CLIENTS = (1, 8, 32)
 SECONDS, QUICK_SECONDS = 10.0, 5.0
+CROWD_SECONDS, QUICK_CROWD_SECONDS = 60.0, 10.0
+PARTS = ("accuracy", "public", "sizes")
 LONG_MESSAGES, LONG_MESSAGE_WORDS = 200, 60
 KNOWN_ITEMS = 200
 _ENCODING_SAMPLE = 256
@@ -67,7 +71,9 @@ class Bench:
     long_messages: tuple[str, ...]
     clients: tuple[int, ...]
     seconds: float
+    crowd_seconds: float
     fresh: bool
+    parts: frozenset[str]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -90,10 +96,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", choices=PARTS, nargs="+", default=list(PARTS), help="what to measure; everything by default")
     parser.add_argument("--sizes", type=int, nargs="+", help=f"articles in the generated collections; {SIZES} by default")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SIZES[0]} articles and loads of {QUICK_SECONDS:.0f} s: a smoke test")
     parser.add_argument("--clients", type=int, nargs="+", default=list(CLIENTS), help="numbers of clients of the HTTP loads")
     parser.add_argument("--seconds", type=float, help=f"how long each HTTP load lasts; {SECONDS:.0f} by default")
+    parser.add_argument("--crowd-seconds", type=float, help=f"how long the crowd on the public pages lasts; {CROWD_SECONDS:.0f} by default")
     parser.add_argument("--messages", type=Path, help="messages with their expected slugs, JSON lines as in scripts.evaluate")
     parser.add_argument("--out", type=Path, help="where to write the figures, as JSON")
     parser.add_argument("--fresh", action="store_true", help="write the generated articles again")
@@ -120,25 +128,34 @@ def _prepare(options: argparse.Namespace) -> Bench:
         long_messages=tuple(long_messages(test, LONG_MESSAGE_WORDS, LONG_MESSAGES)),
         clients=tuple(options.clients),
         seconds=options.seconds or (QUICK_SECONDS if options.quick else SECONDS),
+        crowd_seconds=options.crowd_seconds or (QUICK_CROWD_SECONDS if options.quick else CROWD_SECONDS),
         fresh=options.fresh,
+        parts=frozenset(options.parts),
     )
 
 
 def run(bench: Bench, sizes: tuple[int, ...] | list[int]) -> Report:
-    """Measure everything, the accuracy first, then each size of collection."""
-    _say("accuracy on the sample content")
+    """Measure the parts that are asked for, then each size of collection."""
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the run"
-    accuracy = measure_accuracy(bench)
-    rate = measure_encoding(bench)
-    scales = tuple(measure_scale(bench, size) for size in sorted(set(sizes)))
-    return Report(bench.embedder.name, machine, len(bench.queries), len(bench.long_messages), rate, accuracy, scales)
-
-
-def measure_accuracy(bench: Bench) -> tuple[Accuracy, ...]:
-    """Send the test messages through the four systems over the sample content."""
+    _say("the sample content")
     index = IndexStore(bench.folder / "sample-index", bench.cached).open(bench.sample)
+    accuracy = measure_accuracy(bench, index) if "accuracy" in bench.parts else ()
+    rate = measure_encoding(bench)
+    public = _measure_public(bench) if "public" in bench.parts else None
+    scales = tuple(measure_scale(bench, size) for size in sorted(set(sizes))) if "sizes" in bench.parts else ()
+    return Report(bench.embedder.name, machine, len(bench.queries), len(bench.long_messages), rate, accuracy, scales, public)
+
+
+def measure_accuracy(bench: Bench, index: Index) -> tuple[Accuracy, ...]:
+    """Send the test messages through the four systems over the sample content."""
     answers = interleaved(_systems(bench, bench.sample, index), [query.message for query in bench.queries])
     return tuple(Accuracy.of(name, bench.queries, found) for name, found in answers.items())
+
+
+def _measure_public(bench: Bench) -> Public:
+    _say("public pages and widget")
+    questions = list(dict.fromkeys(message.question for message in messages("test") if message.kind == "topic"))
+    return measure_public(bench.embedder, bench.folder / "sample-index", questions, bench.crowd_seconds, bench.folder / "public")
 
 
 def measure_encoding(bench: Bench) -> float:

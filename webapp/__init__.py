@@ -10,7 +10,7 @@ from flask_wtf.csrf import CSRFProtect
 
 from kb import git_store
 from search.live import LiveEngine
-from webapp import accounts, cli, database, digest, errors, i18n, permissions, proposals, security, sync, views
+from webapp import accounts, cli, database, digest, errors, i18n, kept_pages, permissions, proposals, security, sync, views
 from webapp.routes import (
     admin,
     api,
@@ -81,6 +81,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     csrf = CSRFProtect(app)
     i18n.init_app(app)
+    kept_pages.init_app(app, settings)  # before `security`, which puts what knows of proxies before it
     security.init_app(app, settings)
     errors.init_app(app)
     database.init_app(app, settings)

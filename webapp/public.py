@@ -93,6 +93,8 @@ class PublicFaq:
     zone: ZoneInfo
     # Rendered pages by (view, name, language, …): only of what exists, so they are no more than twice the languages.
     pages: dict[tuple[str, ...], Page] = field(default_factory=dict, repr=False, compare=False)
+    # Whole answers (status, headers, body) by what was read of the request: see `kept_pages`.
+    sent: dict[tuple[str, ...], tuple[str, tuple[tuple[str, str], ...], bytes]] = field(default_factory=dict, repr=False, compare=False)
     _changes: dict[str, tuple[Change, ...]] = field(default_factory=dict, repr=False, compare=False)
     _moved: dict[str, str | None] = field(default_factory=dict, repr=False, compare=False)
 

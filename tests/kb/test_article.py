@@ -102,7 +102,7 @@ def test_editing_adds_removes_and_replaces_keys_in_place() -> None:
     )
     edited = article.edited({"questions": ["trois"], "tags": None, "review_by": dt.date(2027, 5, 1)})
     assert edited.source == (
-        "---\n# en tête\ntitle: A\nquestions:\n- trois\n\n# avant les mots-clés\nautre: {a: 1}\nreview_by: 2027-05-01\n---\nTexte.\n"
+        "---\n# en tête\ntitle: A\nquestions:\n  - trois\n\n# avant les mots-clés\nautre: {a: 1}\nreview_by: 2027-05-01\n---\nTexte.\n"
     )
 
 
@@ -114,7 +114,7 @@ def test_what_is_read_can_be_edited() -> None:
 
 def test_editing_a_crlf_file_writes_crlf() -> None:
     edited = parse("---\r\ntitle: A\r\ntags: [x]\r\n---\r\nTexte.\r\n").edited({"tags": ["y", "z"]})
-    assert edited.source == "---\r\ntitle: A\r\ntags:\r\n- y\r\n- z\r\n---\r\nTexte.\r\n"
+    assert edited.source == "---\r\ntitle: A\r\ntags: [y, z]\r\n---\r\nTexte.\r\n"
 
 
 def test_an_edit_that_breaks_the_article_is_refused() -> None:
@@ -260,3 +260,41 @@ def test_huge_files_are_refused_at_once() -> None:
 def test_reading_links_ends(text: str) -> None:
     """Fifty kilobytes of brackets held a worker for minutes: without a linear pattern this test never ends."""
     assert parse(HEAD + text).links == ()
+
+
+# ---- what a change leaves as it was ----
+WRITTEN = """\
+---
+title: Le bac
+questions:
+    - Où est mon bac ?   # la plus posée
+    - "C'est quand : le bac ?"
+tags: [tri, 'collecte, matin']
+sources:
+- title: La loi
+  url: https://loi.example
+---
+Le bac.
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "removed", "added"),
+    [
+        ({"questions": ["Où est mon bac ?", "C'est quand : le bac ?", "Un : deux ?"]}, [], ["    - 'Un : deux ?'"]),
+        ({"questions": ["C'est quand : le bac ?"]}, ["    - Où est mon bac ?   # la plus posée"], []),
+        ({"tags": ["tri", "a, b"]}, ["tags: [tri, 'collecte, matin']"], ["tags: [tri, 'a, b']"]),
+        (
+            {"sources": [{"title": "La loi", "url": "https://loi.example"}, {"title": "Note", "url": ""}]},
+            [],
+            ["- title: Note", "  url: ''"],
+        ),
+        ({"short": "Un\nDeux : trois"}, [], ["short: |-", "  Un", "  Deux : trois"]),
+    ],
+)
+def test_a_change_of_a_list_touches_only_the_lines_of_its_items(changes: dict[str, object], removed: list[str], added: list[str]) -> None:
+    """Who reads the change in a forge sees what changed, and two services that each add a question do not conflict."""
+    old = Article.parse(WRITTEN, "articles/dechets/bac.md")
+    before, after = WRITTEN.splitlines(), old.edited(changes).source.splitlines()
+    assert [line for line in before if line not in after] == removed
+    assert [line for line in after if line not in before] == added

@@ -165,7 +165,7 @@ Une photo.
     [
         ("title", "Un passeport", 'title:   "Demander un passeport"   # provisoire\n', "title: Un passeport\n"),
         ("tags", (), "tags: [passeport, 'voyage']   # à relire\n", ""),
-        ("tags", ("visa",), "tags: [passeport, 'voyage']   # à relire\n", "tags:\n- visa\n"),
+        ("tags", ("visa",), "tags: [passeport, 'voyage']   # à relire\n", "tags: [visa]   # à relire\n"),
         ("short", "Venez.", "short: >-\n  Au guichet,\n  sur rendez-vous.\n", "short: Venez.\n"),
         ("review_by", "2027-03-31", "# fin\n", "# fin\nreview_by: 2027-03-31\n"),
         ("channels", {"sms": "Venez."}, "channels: {}\n", "channels:\n  sms: Venez.\n"),
@@ -178,7 +178,7 @@ Une photo.
             "sources",
             (("Délibération du 12 mars", ""),),
             "  - Délibération du 12 mars\n  - https://www.service-public.fr/passeport\n",
-            "- title: Délibération du 12 mars\n",
+            "  - title: Délibération du 12 mars\n",
         ),
     ],
 )
@@ -198,7 +198,7 @@ def test_details_come_to_an_article_that_had_none() -> None:
 def test_a_new_article_has_the_documented_order_and_no_empty_key() -> None:
     draft = Draft(slug="visa", service="etat-civil", title="Un visa", lead="Venez.", tags=("visa",), review_by="2027-01-01")
     assert draft.applied_to(None).source == (
-        "---\ntitle: Un visa\nservice: etat-civil\naudience: public\ntags:\n- visa\nreview_by: 2027-01-01\n---\n\nVenez.\n"
+        "---\ntitle: Un visa\nservice: etat-civil\naudience: public\ntags:\n  - visa\nreview_by: 2027-01-01\n---\n\nVenez.\n"
     )
 
 
@@ -319,7 +319,7 @@ def test_the_old_name_of_a_renamed_article_redirects(content: Content) -> None:
     assert library.get("passeport").slug == "passeport-biometrique"
     assert library.get("passeport").path == "articles/dechets/passeport-biometrique.md"
     assert library.get("passeport").service == "dechets"
-    assert article.source == PASSPORT.replace("service: etat-civil", "service: dechets").replace("aliases: []", "aliases:\n- passeport")
+    assert article.source == PASSPORT.replace("service: etat-civil", "service: dechets").replace("aliases: []", "aliases:\n  - passeport")
 
 
 def test_renaming_there_and_back_leaves_no_alias_of_itself() -> None:

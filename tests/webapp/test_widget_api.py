@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from search.engine import SearchEngine
 from tests.conftest import MakeApp, MakeKb
+from webapp.routes.widget_api import Counts
 from webapp.settings import SettingsError, load_settings
 
 API = "/api/public/v1"
@@ -321,6 +324,22 @@ def test_who_asks_too_often_waits(make_app: MakeApp, kb: Path) -> None:
 def test_the_limit_is_sixty_a_minute_unless_set(make_app: MakeApp, kb: Path) -> None:
     client = make_app(kb).test_client()
     assert [ask(client, "bac", path="search").status_code for _ in range(61)] == [200] * 60 + [429]
+
+
+def test_counting_starts_no_thread_and_forgets_who_asked_a_minute_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = Counts()
+    counts.timer.join()
+    threads, start = threading.active_count(), time.time()
+    assert [counts.incr("somebody", 10) for _ in range(3)] == [1, 2, 3]
+    assert threading.active_count() <= threads  # those of other tests may end
+    monkeypatch.setattr(time, "time", lambda: start + 30)
+    assert counts.incr("another", 60) == 1
+    assert set(counts.storage) == {"somebody", "another"}
+    monkeypatch.setattr(time, "time", lambda: start + 70)
+    assert counts.incr("another", 60) == 2
+    assert set(counts.storage) == set(counts.expirations) == {"another"}
+    monkeypatch.setattr(time, "time", lambda: start + 91)
+    assert counts.incr("another", 60) == 1
 
 
 def test_the_agents_own_api_is_not_limited(make_app: MakeApp, kb: Path) -> None:

@@ -17,7 +17,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from kb.article import Article
-from webapp import public, security
+from webapp import kept_pages, public, security
 from webapp.public import FAQ, Page, PublicFaq, public_faq
 from webapp.state import bible
 
@@ -267,6 +267,7 @@ def _page(name: tuple[str, ...], make: Callable[[PublicFaq], str], mimetype: str
     response = Response(b"" if is_held else page.body, status=304 if is_held else 200, mimetype=mimetype)
     response.headers["ETag"] = f'"{page.etag}"'
     response.headers["Cache-Control"] = CACHED
+    kept_pages.keep(faq)
     return _framed(response)
 
 
