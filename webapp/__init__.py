@@ -10,7 +10,7 @@ from flask_wtf.csrf import CSRFProtect
 
 from kb import git_store
 from search.live import LiveEngine
-from webapp import accounts, cli, database, digest, errors, i18n, kept_pages, permissions, proposals, security, sync, views
+from webapp import accounts, cli, database, digest, errors, i18n, kept_pages, permissions, proposals, public, security, sync, views
 from webapp.routes import (
     admin,
     api,
@@ -30,7 +30,7 @@ from webapp.routes import (
 )
 from webapp.routes import proposals as proposal_pages
 from webapp.settings import SAMPLE_KB, Settings, load_settings
-from webapp.state import Bible
+from webapp.state import Bible, bible
 
 # A paste of a megabyte must reach the desk to be answered kindly; more is refused before it is read.
 MAX_REQUEST_BYTES = 2_000_000
@@ -115,6 +115,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     widget_api.init_app(app, settings)
     csrf.exempt(widget_api.blueprint)  # no cookie says who asks
     if settings.watch and is_served:
-        threading.Thread(target=state.store.tidy, name="bible-tidy", daemon=True).start()
+        threading.Thread(target=_settle_in, args=(app,), name="bible-settle-in", daemon=True).start()
         sync.start(app, settings)
     return app
+
+
+def _settle_in(app: Flask) -> None:
+    """Do what the first visitor would wait for, and what nobody waits for: the log of publications is read, git packs its objects."""
+    with app.app_context():
+        _ = public.public_faq().recent
+        bible().store.tidy()

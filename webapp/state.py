@@ -60,8 +60,8 @@ class Bible:
         return self.library.context
 
     def public_url(self, article: Article) -> str:
-        """Stable address of the article's public page; empty for an internal one, which has none."""
-        if not article.is_public:
+        """Stable address of the article's public page; empty for an internal or an advice one, which has none."""
+        if not article.is_public or article.is_advice:
             return ""
         base = self.settings.public_url or self.context.organisation.faq_url.rstrip("/")
         return f"{base}/{article.slug}" if base else ""
