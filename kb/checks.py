@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from kb import paths, render, replies, wording
+from kb import paths, personal_data, render, replies, wording
 from kb.article import SHORT_LIMIT_CHARS, WIKI_LINK, Article, Meta
 from kb.errors import TemplateError
 from kb.facts import Channel
@@ -35,7 +35,10 @@ _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One thing to correct: a path relative to the content folder, a 1-based line, and a sentence in French that says what to do."""
+    """One thing to correct: a path relative to the content folder, a 1-based line, and a sentence in French that says what to do.
+
+    The sentence is for people who know the form, not the file: it names fields as the form does, and articles by their titles.
+    """
 
     path: str
     line: int
@@ -166,6 +169,18 @@ class _Index:
     def _slugs_by_start(self) -> Mapping[str, list[str]]:
         return _grouped((word[:3], slug) for slug in self.library.articles for word in slug.split("-"))
 
+    @cached_property
+    def own_facts(self) -> frozenset[str]:
+        """What the organisation says of itself, letters and digits alone: its numbers and addresses are nobody's secret."""
+        entries = [self.context.organisation.model_dump(), *(service.model_dump() for service in self.context.services.values())]
+        values = [value for entry in entries for value in (*entry.values(), *entry["facts"].values()) if isinstance(value, str)]
+        return frozenset(_bare(value) for value in values if value)
+
+    def named(self, slug: str) -> str:
+        """Name an article as people know it: by its title."""
+        found = self.library.articles.get(slug)
+        return f"« {found.title} »" if found else f"« {slug} »"
+
     def suggest(self, slug: str) -> str:
         """Say which slug was probably meant, as the end of a sentence; empty when none is near."""
         if slug not in self._suggestions:
@@ -175,7 +190,7 @@ class _Index:
                 # Only slugs that share the start of a word: comparing with thousands of them, for each link, takes minutes.
                 near = list(dict.fromkeys(other for word in wanted.split("-") for other in self._slugs_by_start.get(word[:3], ())))
             found = get_close_matches(wanted, near, n=1)
-            self._suggestions[slug] = f" Vouliez-vous dire « {found[0]} » ?" if found else ""
+            self._suggestions[slug] = f" Vouliez-vous dire « {found[0]} » ({self.named(found[0])}) ?" if found else ""
         return self._suggestions[slug]
 
     def address(self, article: Article) -> str:
@@ -349,20 +364,18 @@ def _invalid_slug(subject: _Subject) -> Iterator[Finding]:
     slug = subject.article.slug
     if not paths.is_slug(slug):
         better = paths.slugify(slug) or "nom-de-l-article"
-        message = (
-            f"Le nom « {slug} » ne peut pas servir d'adresse : renommez le fichier « {better}.md » et gardez l'ancien dans « aliases »."
-        )
+        message = f"« {slug} » ne peut pas servir d'adresse : choisissez « {better} » ; l'ancienne adresse continuera de mener à l'article."
         yield subject.error(1, "invalid-slug", message)
 
 
 def _unknown_service(subject: _Subject) -> Iterator[Finding]:
     service = subject.article.service
     if not service:
-        yield subject.error(1, "unknown-service", "Aucun service n'est indiqué : ajoutez « service: … », avec une clé de services.yml.")
+        yield subject.error(1, "unknown-service", "Aucun service n'est indiqué : choisissez le service responsable.")
     elif service not in subject.context.services:
         near = get_close_matches(service, subject.context.services, n=1)
         hint = f" Vouliez-vous dire « {near[0]} » ?" if near else ""
-        message = f"Le service « {service} » n'est pas déclaré : ajoutez-le dans services.yml ou corrigez la clé.{hint}"
+        message = f"Le service « {service} » n'existe pas : choisissez-en un autre, ou demandez à l'administration de le créer.{hint}"
         yield subject.error(subject.article.line_of("service"), "unknown-service", message)
 
 
@@ -371,8 +384,8 @@ def _wrong_folder(subject: _Subject) -> Iterator[Finding]:
     service = subject.article.service
     if service and len(location.parts) > 2 and location.parent.name != service:
         message = (
-            f"L'article est dans le dossier « {location.parent.name} » mais son service est « {service} » : "
-            f"déplacez le fichier dans « {paths.ARTICLES}/{service} » ou corrigez le service."
+            f"L'article est rangé dans « {location.parent.name} » mais son service est « {service} » : "
+            f"rangez-le dans « {paths.ARTICLES}/{service} » ou corrigez le service."
         )
         yield subject.error(subject.article.line_of("service"), "wrong-folder", message)
 
@@ -397,10 +410,10 @@ def _broken_links(subject: _Subject) -> Iterator[Finding]:
     for slug, line in _links(subject):
         target = library.articles.get(library.aliases.get(slug, slug))
         if target is None and slug not in (article.slug, *article.meta.aliases):
-            message = f"Aucun article ne s'appelle « {slug} » : corrigez ou retirez le lien.{subject.index.suggest(slug)}"
+            message = f"Aucun article n'a l'adresse « {slug} » : corrigez ou retirez le lien.{subject.index.suggest(slug)}"
             yield subject.error(line(), "broken-link", message)
         elif target is not None and article.is_public and not target.is_public:
-            message = f"« {slug} » est réservé aux agents, et cet article est public : retirez le lien ou rendez « {slug} » public."
+            message = f"« {target.title} » est réservé aux agents, et cet article est public : retirez le lien ou rendez l'autre public."
             yield subject.error(line(), "link-to-internal", message)
 
 
@@ -410,7 +423,7 @@ def _malformed_links(subject: _Subject) -> Iterator[Finding]:
             # Blanks of the same length, so that offsets stay right.
             rest = WIKI_LINK.sub(lambda match: " " * len(match.group()), text.text)
             for match in re.finditer(r"\[\[", rest):
-                message = "Ce lien s'afficherait tel quel : écrivez [[nom-de-l-article]] ou [[nom-de-l-article|texte]], sans « # »."
+                message = "Ce lien s'afficherait tel quel : écrivez [[adresse-d-un-article]] ou [[adresse-d-un-article|texte]], sans « # »."
                 yield subject.error(subject.line_at(text, match.start()), "malformed-link", message)
 
 
@@ -419,11 +432,12 @@ def _aliases(subject: _Subject) -> Iterator[Finding]:
     for position, alias in enumerate(subject.meta.aliases):
         others = [slug for slug in subject.index.aliases.get(alias, ()) if slug != article.slug]
         if alias == article.slug or alias in subject.index.library.articles:
-            reason = f"L'ancien nom « {alias} » est celui d'un article qui existe : retirez-le de « aliases »."
+            reason = f"L'ancienne adresse « {alias} » est celle d'un article qui existe : retirez-la des anciennes adresses."
         elif others:
-            reason = f"L'ancien nom « {alias} » est déjà pris par « {others[0]} » : ne le gardez que dans l'un des deux articles."
+            other = subject.index.named(others[0])
+            reason = f"L'ancienne adresse « {alias} » est aussi celle de l'article {other} : ne la gardez que dans l'un des deux."
         elif alias in subject.meta.aliases[:position]:
-            reason = f"L'ancien nom « {alias} » est écrit deux fois : retirez-en un."
+            reason = f"L'ancienne adresse « {alias} » est écrite deux fois : retirez-en une."
         else:
             continue
         yield subject.error(subject.item_line("aliases", position), "alias-taken", reason)
@@ -433,14 +447,15 @@ def _taken_slug(subject: _Subject) -> Iterator[Finding]:
     slug = subject.article.slug
     others = [other for other in subject.index.aliases.get(slug, ()) if other != slug]
     if others:
-        message = f"« {slug} » est une ancienne adresse de « {others[0]} », qui doit continuer d'y mener : choisissez-en une autre."
+        other = subject.index.named(others[0])
+        message = f"« {slug} » est une ancienne adresse de l'article {other}, qui doit continuer d'y mener : choisissez-en une autre."
         yield subject.error(1, "slug-taken", message)
 
 
 def _unknown_channels(subject: _Subject) -> Iterator[Finding]:
     for channel in subject.meta.channels:
         if channel not in subject.context.channels:
-            known = ", ".join(subject.context.channels)
+            known = ", ".join(one.label for one in subject.context.channels.values())
             message = f"Le canal « {channel} » n'existe pas : retirez-le ou choisissez parmi {known}."
             yield subject.error(subject.item_line("channels", channel), "unknown-channel", message)
 
@@ -448,7 +463,7 @@ def _unknown_channels(subject: _Subject) -> Iterator[Finding]:
 def _source_addresses(subject: _Subject) -> Iterator[Finding]:
     for position, source in enumerate(subject.meta.sources):
         if source.url and not _is_web_address(source.url):
-            message = f"« {source.url[:100]} » n'est pas une adresse : une source s'écrit « title: … » et « url: https://… »."
+            message = f"« {source.url[:100]} » n'est pas une adresse : une source s'écrit « Titre | https://… »."
             yield subject.error(subject.item_line("sources", position), "bad-source-url", message)
 
 
@@ -466,7 +481,7 @@ def _bad_placeholders(subject: _Subject) -> Iterator[Finding]:
         try:
             _placeholders(text.text)
         except TemplateError as error:
-            yield subject.error(subject.line_in(text, error.line), "bad-placeholder", f"{error} Corrigez la variable.")
+            yield subject.error(subject.line_in(text, error.line), "bad-placeholder", str(error))
 
 
 def _unfilled_placeholders(subject: _Subject) -> Iterator[Finding]:
@@ -481,17 +496,20 @@ def _how_to_fill(subject: _Subject, name: str) -> str:
     owner, _, key = name.rpartition(".")
     if ".facts." in name and name not in subject.values:
         near = get_close_matches(name, [value for value in subject.values if value.startswith(owner + ".")], n=1)
-        where = paths.ORGANISATION if owner.startswith("organisation") else f"{paths.SERVICES} (service « {_service_of(subject, owner)} »)"
         hint = f" Vouliez-vous dire « {near[0]} » ?" if near else ""
-        return f"« {name} » n'est défini nulle part : ajoutez « {key} » aux « facts » de {where}.{hint}"
+        return f"« {name} » n'est défini nulle part : faites ajouter « {key} » à {_sheet(subject, owner)} par l'administration.{hint}"
     if name == "article.url":
         return "Un article interne n'a pas d'adresse publique : retirez « article.url »."
-    where = paths.ORGANISATION if owner.startswith("organisation") else paths.SERVICES
-    return f'« {name} » n\'a pas de valeur : renseignez-la dans {where} ou ajoutez |fallback("…").'
+    return f"« {name} » n'a pas de valeur : faites compléter {_sheet(subject, owner)} par l'administration, ou ajoutez |fallback(\"…\")."
 
 
-def _service_of(subject: _Subject, owner: str) -> str:
-    return subject.article.service if owner.startswith("service.") else owner.split(".")[1].replace("_", "-")
+def _sheet(subject: _Subject, owner: str) -> str:
+    """Name where a value is kept, for whoever keeps it."""
+    if owner.startswith("organisation"):
+        return "la fiche de la collectivité"
+    root, _, rest = owner.partition(".")
+    key = subject.article.service if root == "service" else rest.removesuffix(".facts").replace("_", "-")
+    return f"la fiche du service « {subject.context.service(key).name} »"
 
 
 def _long_short(subject: _Subject) -> Iterator[Finding]:
@@ -521,11 +539,11 @@ def _long_replies(subject: _Subject) -> Iterator[Finding]:
 def _long_reply(subject: _Subject, channel: Channel, reply: replies.Reply, excess_chars: int) -> Finding:
     found = f"La réponse sur le canal « {channel.label} » fait {reply.length} caractères, lien compris, pour {channel.limit_chars} permis"
     if reply.origin == "override":
-        line, what = subject.item_line("channels", channel.key), f"raccourcissez le texte de « channels » de {excess_chars}."
+        line, what = subject.item_line("channels", channel.key), f"raccourcissez le texte propre à ce canal de {excess_chars}."
     elif reply.origin == "short":
-        line, what = subject.article.line_of("short"), f"raccourcissez la réponse courte (« short ») de {excess_chars}."
+        line, what = subject.article.line_of("short"), f"raccourcissez la réponse courte de {excess_chars}."
     else:
-        line, what = subject.lead_line, "ajoutez une réponse courte (« short »)."
+        line, what = subject.lead_line, "ajoutez une réponse courte."
     return subject.error(line, "reply-over-limit", f"{found} : {what}")
 
 
@@ -559,7 +577,8 @@ def _raw_placeholders(library: Library) -> Iterator[Finding]:
 def _few_questions(subject: _Subject) -> Iterator[Finding]:
     count = len(subject.meta.questions)
     if count < MIN_QUESTIONS:
-        message = f"{count} question(s) seulement : écrivez-en au moins {MIN_QUESTIONS}, avec les mots des usagers."
+        have = "Aucune question" if not count else "Une seule question" if count == 1 else f"{count} questions seulement"
+        message = f"{have} : écrivez-en au moins {MIN_QUESTIONS}, avec les mots des usagers."
         yield subject.warning(subject.article.line_of("questions"), "few-questions", message)
 
 
@@ -569,7 +588,8 @@ def _same_questions(subject: _Subject) -> Iterator[Finding]:
         folded = wording.fold(question)
         others = [slug for slug in subject.index.questions.get(folded, ()) if slug != subject.article.slug]
         if others:
-            message = f"« {question[:80]} » est aussi une question de « {others[0]} » : gardez-la dans l'article qui y répond le mieux."
+            other = subject.index.named(others[0])
+            message = f"« {question[:80]} » est aussi une question de l'article {other} : gardez-la dans celui qui y répond le mieux."
         elif folded in seen:
             message = f"« {question[:80]} » est écrite deux fois dans cet article : retirez-en une."
         else:
@@ -581,7 +601,7 @@ def _same_questions(subject: _Subject) -> Iterator[Finding]:
 def _same_title(subject: _Subject) -> Iterator[Finding]:
     others = [slug for slug in subject.index.titles.get(wording.fold(subject.article.title), ()) if slug != subject.article.slug]
     if others:
-        message = f"L'article « {others[0]} » a le même titre : précisez l'un des deux, ou réunissez-les."
+        message = f"Un autre article a le même titre, à l'adresse « {others[0]} » : précisez l'un des deux, ou réunissez-les."
         yield subject.warning(subject.article.line_of("title"), "same-title", message)
 
 
@@ -596,13 +616,15 @@ def _review_dates(subject: _Subject) -> Iterator[Finding]:
     line = subject.article.line_of("review_by")
     if review_by is None:
         line = line if line > 1 else subject.article.line_of("reviewed_on")
-        yield subject.warning(line, "no-review-date", "Aucune date de relecture : ajoutez « review_by: AAAA-MM-JJ ».")
+        yield subject.warning(line, "no-review-date", "Aucune date de relecture : remplissez « À relire avant le ».")
         return
     if reviewed is not None and review_by < reviewed:
-        message = f"La relecture prévue ({review_by}) précède la dernière relecture ({reviewed}) : corrigez l'une des deux dates."
+        days = f"« À relire avant le » ({wording.day(review_by)}) précède « Relu le » ({wording.day(reviewed)})"
+        message = f"{days} : corrigez l'une des deux dates."
         yield subject.warning(line, "review-dates-swapped", message)
     if subject.article.is_overdue(subject.today):
-        message = f"L'article devait être relu avant le {review_by} : relisez-le, puis changez « reviewed_on » et « review_by »."
+        due = wording.day(review_by)
+        message = f"L'article devait être relu avant le {due} : relisez-le, puis changez « Relu le » et « À relire avant le »."
         yield subject.warning(line, "review-overdue", message)
 
 
@@ -653,7 +675,8 @@ def _acronyms(subject: _Subject) -> Iterator[Finding]:
             known.add(acronym)
             if not wording.is_spelled_out(acronym, subject.article.source):
                 message = (
-                    f"Le sigle « {acronym} » n'est pas expliqué : écrivez-le en toutes lettres la première fois, ou dans synonyms.yml."
+                    f"Le sigle « {acronym} » n'est pas expliqué : écrivez-le en toutes lettres la première fois, "
+                    "ou faites-le ajouter à la liste des sigles par l'administration."
                 )
                 yield subject.warning(subject.line_at(text, match.start()), "unexplained-acronym", message)
 
@@ -661,8 +684,53 @@ def _acronyms(subject: _Subject) -> Iterator[Finding]:
 def _link_in_lead(subject: _Subject) -> Iterator[Finding]:
     match = wording.first_link(subject.article.lead)
     if match:
-        message = "La réponse contient un lien, qui ne se lit ni au téléphone ni au guichet : mettez-le sous un titre ou dans « see_also »."
+        message = (
+            "La réponse contient un lien, qui ne se lit ni au téléphone ni au guichet : mettez-le sous un titre ou dans « Voir aussi »."
+        )
         yield subject.warning(subject.line_in_lead(match.start()), "link-in-lead", message)
+
+
+# What an article may hold of its own: the address of a building, a date, the number of a law.
+_OF_PLACES = (personal_data.ADDRESS, personal_data.DATE, personal_data.NUMBER, personal_data.LINK, personal_data.ACCOUNT)
+# Free calls to companies, and the numbers that ARCEP keeps for fiction.
+_PUBLIC_NUMBER = re.compile(r"(?:0|33)(?:969|19900|26191|35301|46571|53649|63998)")
+# Few lines hold anything that could tell who somebody is; reading all of them closely would take minutes.
+_MAY_TELL = re.compile(r"@|arobase|\d(?:[ .-]?\d){2}|appel|nomm|\b[mM](?:\.|me\b|r\b)|[nN]om :|[^\s.!?:…#>*-] (?=[A-ZÀ-ÖØ-ÞŒ])")
+
+
+def _personal_data(subject: _Subject) -> Iterator[Finding]:
+    meta, article = subject.meta, subject.article
+    if article.is_advice:  # it quotes what people write
+        return
+    items = [("questions", position, text) for position, text in enumerate(meta.questions)]
+    items += [("tags", position, text) for position, text in enumerate(meta.tags)]
+    for key, position, text in items:
+        for words, kind in _told(subject, text, ()):
+            yield subject.warning(subject.item_line(key, position), "personal-data", _what_is_told(words, kind))
+    for one in (*subject.texts, _Text("title", article.title)):
+        for number, line in enumerate(one.text.splitlines(), start=1):
+            for words, kind in _told(subject, line, _OF_PLACES):
+                yield subject.warning(subject.line_in(one, number), "personal-data", _what_is_told(words, kind))
+
+
+def _told(subject: _Subject, text: str, left: Sequence[str]) -> Iterator[tuple[str, str]]:
+    if not _MAY_TELL.search(text):
+        return
+    for words, kind in personal_data.mask(text, but=left).found:
+        bare = _bare(words)
+        # A first name alone tells nobody.
+        is_public = (kind == personal_data.NAME and " " not in words) or (kind == personal_data.PHONE and _PUBLIC_NUMBER.match(bare))
+        if not is_public and not any(bare in fact for fact in subject.index.own_facts):
+            yield words, kind
+
+
+def _what_is_told(words: str, kind: str) -> str:
+    shown = _one_line(words)[:80]
+    return f"« {shown} » ressemble à une donnée personnelle ({kind}) : retirez-la, ou vérifiez qu'elle est publique."
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"\W", "", text).casefold()
 
 
 def _one_line(text: str) -> str:
@@ -696,6 +764,7 @@ _RULES: tuple[Rule, ...] = (
     _only_digital,
     _acronyms,
     _link_in_lead,
+    _personal_data,
 )
 
 

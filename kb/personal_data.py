@@ -7,7 +7,7 @@ it is sent: it finds what has a known form or is announced as such, not everythi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 EMAIL = "adresse e-mail"
@@ -40,15 +40,22 @@ class Masked:
     found: tuple[tuple[str, str], ...] = ()
 
 
-def mask(text: str) -> Masked:
-    """Replace what looks like personal data in a French message by its kind in square brackets: « [téléphone] »."""
+def mask(text: str, but: Collection[str] = ()) -> Masked:
+    """Replace what looks like personal data in a French message by its kind in square brackets: « [téléphone] ».
+
+    Args:
+        text: the message.
+        but: kinds that stay as they are.
+    """
+    rules = [rule for rule in _RULES if rule.kind not in but]
     found: dict[str, str] = {}
     for _ in range(_MAX_PASSES):
         before = text
         # An ordinary link has numbers and words of its own, which are nobody's.
         parts = _URL.split(text)
-        parts[1::2] = [_masked_link(url, found) for url in parts[1::2]]
-        parts[0::2] = [_masked(part, found) for part in parts[0::2]]
+        if LINK not in but:
+            parts[1::2] = [_masked_link(url, found) for url in parts[1::2]]
+        parts[0::2] = [_masked(part, rules, found) for part in parts[0::2]]
         text = "".join(parts)
         if text == before:
             break
@@ -60,8 +67,8 @@ def without_marks(text: str) -> str:
     return _MARK.sub(" ", text)
 
 
-def _masked(text: str, found: dict[str, str]) -> str:
-    for rule in _RULES:
+def _masked(text: str, rules: Sequence[_Rule], found: dict[str, str]) -> str:
+    for rule in rules:
         text = rule.apply(text, found)
     return text
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from kb.wording import MONTHS
+
 Kind = Literal["price", "percentage", "duration", "validity", "age", "date", "hours", "phone", "email"]
 
 KINDS: dict[Kind, str] = {
@@ -30,9 +32,6 @@ _WORDS = {
     "douze": 12, "treize": 13, "quatorze": 14, "quinze": 15, "seize": 16, "vingt": 20, "trente": 30, "quarante": 40, "cinquante": 50,
     "soixante": 60, "huitaine": 8, "dizaine": 10, "douzaine": 12, "quinzaine": 15, "vingtaine": 20, "trentaine": 30, "centaine": 100,
 }
-_MONTHS = (
-    "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre",
-)
 # In days; a working week has five.
 _UNITS = {
     "minute": 1 / 1440, "heure": 1 / 24, "h": 1 / 24, "jour": 1.0, "jours ouvrés": 1.4, "jours ouvrables": 1.2, "semaine": 7.0,
@@ -57,7 +56,7 @@ _DAY = r"(?:1er|[12]?\d|3[01])"
 _SOURCES: tuple[tuple[Kind, str], ...] = (
     ("email", r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}"),
     ("phone", r"(?<![\d.])(?:\+33[ .]?|0)[1-9](?:[ .\u00a0\u202f-]?\d\d){4}(?!\d)"),
-    ("date", rf"\b(?P<day>{_DAY})\s(?P<month>{'|'.join(_MONTHS)})\b(?:\s(?P<year>\d{{4}}))?"),
+    ("date", rf"\b(?P<day>{_DAY})\s(?P<month>{'|'.join(MONTHS)})\b(?:\s(?P<year>\d{{4}}))?"),
     ("date", r"\b(?P<day>\d{1,2})/(?P<month>\d{1,2})/(?P<year>\d{4})\b"),
     ("hours", rf"\b(?P<from>{_CLOCK})\s?(?:à|et|-|–)\s?(?P<to>{_CLOCK}|midi)\b"),
     ("hours", rf"(?:\b(?:dès|avant|après|vers|jusqu'à|jusqu’à|à partir de)\s)(?P<at>{_CLOCK})\b"),
@@ -176,5 +175,5 @@ def _clock(words: str) -> str:
 def _date_key(match: re.Match[str]) -> str:
     """Month, day, then the year when it is said: a date without its year agrees with any."""
     month = match["month"].lower()
-    number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
+    number = MONTHS.index(month) + 1 if month in MONTHS else int(month)
     return f"{number:02}-{int(match['day'].lower().removesuffix('er')):02}" + (f" {match['year']}" if match["year"] else "")

@@ -113,7 +113,8 @@ def placeholders(text: str) -> tuple[Placeholder, ...]:
     try:
         tree = _environment.parse(text)
     except TemplateSyntaxError as error:
-        raise TemplateError(f"Accolades mal fermées ou mal placées ({error.message}).", error.lineno) from error
+        message = "Ces accolades sont mal fermées ou mal placées : une variable s'écrit {{ service.phone }}."
+        raise TemplateError(message, error.lineno) from error
     except RecursionError as error:
         raise TemplateError("Ces accolades sont trop imbriquées : une variable s'écrit {{ service.phone }}.") from error
     found = []
@@ -142,7 +143,7 @@ def _placeholder(node: nodes.Expr) -> Placeholder:
         raise TemplateError("Une variable s'écrit {{ service.phone }} : un nom, un point, un nom.", node.lineno)
     name = ".".join([expression.name, *parts])
     if not _is_known(expression.name, parts):
-        raise TemplateError(f"« {name} » n'est pas une variable connue.", node.lineno)
+        raise TemplateError(f"« {name} » n'est pas une variable connue : corrigez-la ou retirez-la.", node.lineno)
     return Placeholder(name, fallback, node.lineno)
 
 

@@ -5,10 +5,13 @@ Each function takes a text and yields matches, whose offsets say where; quoted t
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+
+MONTHS = ("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre")
 
 _ACCENTS = re.compile(r"[\u0300-\u036f]+")
 _WORD = re.compile(r"[^\W_]+")
@@ -19,6 +22,11 @@ def fold(text: str) -> str:
     """Fold a text for comparison: no case, accents or punctuation, single spaces."""
     plain = text.casefold().replace("œ", "oe").replace("æ", "ae")
     return " ".join(_WORD.findall(_ACCENTS.sub("", unicodedata.normalize("NFKD", plain))))
+
+
+def day(date: dt.date) -> str:
+    """Write a day as people say it: « 7 septembre 2027 »."""
+    return f"{'1er' if date.day == 1 else date.day} {MONTHS[date.month - 1]} {date.year}"
 
 
 _WE = r"(?:notre|nos|la\s+(?:mairie|ville|commune|métropole|collectivité))"

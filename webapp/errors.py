@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 
-from flask import Flask, Response, g, jsonify, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from pydantic import BaseModel
@@ -16,9 +18,15 @@ from kb.errors import KbError, StoreError, UnknownChannel, UnknownRevision, Unkn
 from kb.proposals import ProposalError
 from search.errors import QueryError, SearchError
 from webapp import public, security
+from webapp.accounts import current_account_or_none
 from webapp.state import bible
 
 log = logging.getLogger(__name__)
+
+View = Callable[..., ResponseReturnValue]
+
+# Endpoint → what shows its form again: see ``shows_again``.
+_SHOWN_AGAIN: dict[str, View] = {}
 
 # Our own errors → the status that they mean; the first class that matches wins.
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
@@ -106,9 +114,48 @@ def _http_error(error: HTTPException) -> Response:
     return response
 
 
+def shows_again(*endpoints: str) -> Callable[[View], View]:
+    """Let a view show forms again, as they were posted, when their session expired. It gets what their addresses hold, and writes nothing.
+
+    Args:
+        endpoints: where the forms are posted.
+    """
+
+    def register(view: View) -> View:
+        _SHOWN_AGAIN.update(dict.fromkeys(endpoints, view))
+        return view
+
+    return register
+
+
+def kept_form() -> Response | None:
+    """Keep what somebody posted in a page while they log in again; ``None`` for a form that is not shown again."""
+    if request.endpoint not in _SHOWN_AGAIN or not _is_ours() or "X-Bible-Fragment" in request.headers:
+        return None
+    return Response(render_template("errors/kept_form.html", fields=list(request.form.items(multi=True))), 401)
+
+
+def expired() -> str:
+    """Say what to do with a form that is shown again."""
+    return str(_("Votre session avait expiré : relisez, puis envoyez de nouveau."))
+
+
+def _is_ours() -> bool:
+    """Whether a page of ours posted the form: what another site made is not shown as if its reader had written it."""
+    return request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
+
+
 def _csrf_error(_error: CSRFError) -> Response:
-    return error_response(
-        400, _("Le formulaire a expiré. Revenez en arrière, rechargez la page et renvoyez-le : votre texte y est encore.")
+    is_known = current_account_or_none() is not None
+    view = _SHOWN_AGAIN.get(request.endpoint or "") if _is_ours() else None
+    if view is not None and is_known:
+        try:
+            return current_app.make_response(view(**(request.view_args or {})))
+        except Exception as error:  # an error's handler has no other one behind it
+            return current_app.make_response(current_app.handle_user_exception(error))
+    kept = None if is_known else kept_form()
+    return kept or error_response(
+        400, _("Le formulaire a expiré. Revenez en arrière, copiez votre texte, rechargez la page et collez-le de nouveau.")
     )
 
 

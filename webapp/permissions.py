@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.accounts import Account, current_account_or_none, demo, tokens
-from webapp.errors import error_response
+from webapp.errors import error_response, kept_form
 from webapp.state import bible
 
 
@@ -114,8 +114,8 @@ ACCESS: dict[str, Role] = {
 }
 
 _READING = ("GET", "HEAD", "OPTIONS")
-# What a token needs to write through the API; to read, it needs « read ».
-_WRITING_SCOPES = {"api.match": "match"}
+# What a token needs to send something to the API; to read, it needs « read ».
+_SENDING_SCOPES = {"api.match": "match"}
 
 
 def init_app(app: Flask) -> None:
@@ -142,9 +142,9 @@ def role_of(account: Account | None) -> Role:
     return Role.EDITOR if account.is_editor else Role.AGENT
 
 
-def scope_of(endpoint: str, method: str) -> str:
-    """The scope that a token needs for a call of the API."""
-    return "read" if method in _READING else _WRITING_SCOPES.get(endpoint, "propose")
+def scope_of(endpoint: str, method: str) -> str | None:
+    """The scope that a token needs for a call of the API; ``None`` where no token may."""
+    return "read" if method in _READING else _SENDING_SCOPES.get(endpoint)
 
 
 def _guard() -> ResponseReturnValue | None:
@@ -181,6 +181,8 @@ def _let_token_in(secret: str, endpoint: str) -> Response | None:
         refusal.headers["WWW-Authenticate"] = 'Bearer realm="La Bible", error="invalid_token"'
         return refusal
     scope = scope_of(endpoint, request.method)
+    if scope is None:
+        return error_response(403, _("Aucun jeton ne permet cet appel."))
     if scope not in token.scopes.split():
         refusal = error_response(403, _("Ce jeton ne permet pas cet appel : il y faut la permission « %(scope)s ».", scope=scope))
         refusal.headers["WWW-Authenticate"] = f'Bearer realm="La Bible", error="insufficient_scope", scope="{scope}"'
@@ -200,7 +202,7 @@ def _unknown(is_api: bool) -> ResponseReturnValue:
         # The query of a search may come back; a message never travels in one.
         target = request.full_path if request.query_string else request.path
         return redirect(url_for("auth.login_page", next=target), code=303)
-    return redirect(url_for("auth.login_page", expired="1"), code=303)
+    return kept_form() or redirect(url_for("auth.login_page", expired="1"), code=303)
 
 
 def _refusal(needed: Role) -> str:

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     oidc_trust_email: Annotated[
         bool, Field(description="The provider vouches for e-mail addresses without saying that it verified them (ProConnect)")
     ] = False
-    self_publish: Annotated[bool, Field(description="Let an editor publish a proposal of their own")] = False
+    self_publish: Annotated[bool, Field(description="Let an editor publish a proposal that they wrote, or wrote last")] = False
 
     remote: Annotated[str, Field(description="Git address of the content on a forge; empty: no forge")] = ""
     remote_branch: Annotated[str, Field(description="Branch of the live text on the forge")] = "main"

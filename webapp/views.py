@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -14,15 +16,18 @@ from markupsafe import Markup
 
 from kb import personal_data, render, replies
 from kb.article import Article
+from kb.errors import TemplateError
 from kb.facts import Channel, Service
 from kb.library import Library
 from kb.replies import Reply
 from search.confidence import Level
 from search.engine import SHOWN_FROM, Match, MatchResult, RequestMatches
+from search.text import plain
 from webapp.state import Bible, bible
 
 GENERAL_CONTACT = "relation-usagers"
 CARDS_PER_REQUEST = 3
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[ \t]+|\n+")
 # What an agent sends a service of a message, at most.
 MAX_QUESTION_CHARS = 500
 
@@ -33,6 +38,7 @@ class Card:
 
     number: int
     match: Match
+    excerpt: str
     article: Article
     service: Service
     reply: Reply
@@ -112,12 +118,31 @@ def _card(state: Bible, number: int, match: Match, channel: str, filled: Mapping
     return Card(
         number=number,
         match=match,
+        excerpt=excerpt(state, article, match.matched_on),
         article=article,
         service=state.context.service(article.service),
         reply=reply_for(state, article, channel, filled),
         public_url=state.public_url(article),
         overdue=article.is_overdue(today()),
     )
+
+
+def excerpt(state: Bible, article: Article, matched_on: str) -> str:
+    """What of an article came nearest to a message, as it is read: a passage is searched without the facts that fill it.
+
+    Its whole sentences are shown, filled; one that it has only a part of is left out.
+    """
+    if matched_on == article.title or matched_on in article.meta.questions:
+        return matched_on
+    values = replies.values_for(article, state.context, state.public_url(article))
+    shown = []
+    for sentence in _SENTENCE_END.split(article.body):
+        bare = " ".join(plain(sentence).split())
+        if bare and bare in matched_on:
+            with contextlib.suppress(TemplateError):  # cut in the middle of a variable
+                filled = render.fill(sentence, values, escape=False).markdown
+                shown += plain(render.show_missing(filled)).split()
+    return " ".join(shown) or matched_on
 
 
 def agent_links(library: Library) -> render.LinkResolver:
@@ -145,6 +170,18 @@ def shareable(text: str) -> str:
     """What of a message may leave the desk: on one line, with what looks like personal data masked."""
     printable = "".join(character for character in text if character.isprintable() or character.isspace())
     return " ".join(personal_data.mask(printable).text.split())
+
+
+_SOMEBODY = frozenset({personal_data.NAME, personal_data.SOCIAL_SECURITY, personal_data.IBAN, personal_data.CARD, personal_data.PLATE})
+
+
+def told(text: str) -> str:
+    """What of the words of somebody who writes here may be kept.
+
+    Colleagues tell one another a service's new number or address: those stay, unless the text names somebody, who is then a citizen.
+    """
+    masked = personal_data.mask(text, but=(personal_data.DATE, personal_data.LINK, personal_data.ACCOUNT))
+    return masked.text if _SOMEBODY & set(masked.kinds) else text
 
 
 def shortened(text: str, limit_chars: int) -> str:
@@ -197,6 +234,22 @@ def init_app(app: Flask) -> None:
     @app.template_filter()
     def moment(value: dt.datetime | None) -> str:
         return str(format_datetime(value, _("d MMM yyyy 'à' HH:mm"))) if value else ""
+
+    @app.template_filter()
+    def field_value(value: str, name: str) -> str:
+        """Write a value of an article's field as people know it: a service and an article by name, a date in words."""
+        state = bible()
+        if name == "service":
+            return state.context.service(value).name
+        if name in ("reviewed_on", "review_by"):
+            return str(format_date(dt.date.fromisoformat(value), "d MMMM yyyy"))
+        found = state.library.articles.get(value) if name == "see_also" else None
+        return found.title if found else value
+
+    @app.template_filter()
+    def article_title(path: str, unknown: str) -> str:
+        """The title of the article of a file; ``unknown`` when none is live."""
+        return next((one.title for one in bible().library.articles.values() if one.path == path), unknown)
 
     @app.template_filter()
     def placeholder_label(name: str) -> str:

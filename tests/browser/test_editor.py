@@ -89,7 +89,7 @@ def test_an_edit_is_previewed_checked_proposed_read_published_and_found(page: Pa
     # The preview follows what is typed, the checks stand beside the field.
     page.fill("#lead", "Le camion zinzolin repasse demain. Voir [[nulle-part]].")
     expect(page.locator("#preview .lead")).to_contain_text("Le camion zinzolin repasse demain")
-    expect(page.locator("#notes-lead")).to_contain_text("Aucun article ne s'appelle « nulle-part »")
+    expect(page.locator("#notes-lead")).to_contain_text("Aucun article n'a l'adresse « nulle-part »")
     page.fill("#lead", "Le camion zinzolin repasse demain, sans que vous ayez à le demander.")
     expect(page.locator("#notes-lead")).not_to_contain_text("nulle-part")
     # Every channel, with its length.
@@ -155,13 +155,23 @@ def test_a_conflict_is_solved_with_a_button(page: Page, app: Flask) -> None:
     box = page.locator("[data-conflict=title]")
     expect(box.locator("[data-side=live]")).to_have_text("La carte en ligne")
     expect(page.locator("#title")).to_have_value("La carte d'Agnès")
-    box.locator("text=Garder le texte en ligne").click()
+    # Touching nothing is no choice.
+    page.click("text=Enregistrer la proposition")
+    expect(page.locator("#notes-title")).to_contain_text("Choisissez le texte à garder")
+    box.get_by_label("Garder le texte en ligne").check()
     expect(page.locator("#title")).to_have_value("La carte en ligne")
-    expect(page.locator("#title")).to_be_focused()
     expect(page.locator("#preview .preview-title")).to_have_text("La carte en ligne")
-    page.locator("[data-conflict=short] >> text=Garder le texte en ligne").click()
-    page.locator("[data-conflict=short] >> text=Garder la proposition").click()
+    # What is typed is one's own text, and is not lost by looking at the others.
+    short = page.locator("[data-conflict=short]")
+    page.fill("#short", "La carte, dite par nous deux.")
+    expect(short.get_by_label("Garder le texte écrit ci-dessous")).to_be_checked()
+    short.get_by_label("Garder le texte en ligne").check()
+    expect(page.locator("#short")).to_have_value("La carte, dite en ligne.")
+    short.get_by_label("Garder le texte écrit ci-dessous").check()
+    expect(page.locator("#short")).to_have_value("La carte, dite par nous deux.")
+    short.get_by_label("Garder la proposition").check()
     expect(page.locator("#short")).to_have_value("La carte, dite par l'agent.")
+    expect(short.get_by_label("Garder la proposition")).to_be_checked()
     page.click("text=Enregistrer la proposition")
     expect(page.locator(".flash")).to_contain_text("Conflit résolu")
     take_role(page, "Administration")
@@ -212,6 +222,20 @@ def test_a_preview_that_fails_says_so_and_loses_nothing(page: Page, watched: Wat
     page.unroute("**/editeur/apercu")
     page.fill("#title", "Un titre qui revient")
     expect(page.locator("#preview .preview-title")).to_have_text("Un titre qui revient")
+
+
+def test_a_session_that_expired_loses_nothing(page: Page, watched: Watched) -> None:
+    watched.expected.append("400 (BAD REQUEST)")
+    page.goto(f"/articles/{SLUG}/modifier")
+    page.context.clear_cookies()
+    page.fill("#title", "Un titre sauvé")
+    expect(page.locator("#toast")).to_contain_text("Votre session a expiré")
+    page.click("button:has-text('Proposer')")
+    expect(page.locator(".flash")).to_contain_text("relisez, puis envoyez de nouveau")
+    expect(page.locator("#title")).to_have_value("Un titre sauvé")
+    page.click("button:has-text('Proposer')")
+    page.wait_for_url("**/propositions/*")
+    expect(page.locator("h1")).to_have_text("Un titre sauvé")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ def test_a_wrong_answer_is_sent_in_two_clicks(page: Page, question: str, library
     owner = library.context.services["dechets"].name
     expect(sent).to_contain_text(f"Envoyé à {owner} : demande n°")
     expect(sent).to_be_focused()
+    expect(page.locator(f"{FIRST} .wrong")).to_have_count(0)
     # In place, by POST, with nothing of the message in an address.
     assert page.evaluate("window.same")
     assert [address.rsplit("/", 2)[-2:] for address in addresses] == [["demandes", "mauvaise-reponse"]]

@@ -51,7 +51,24 @@ LEAD = "Le passeport se demande au guichet, {{ service.hours }}. Comptez {{ serv
 SHORT = "Le passeport se demande au guichet, tél. {{ service.phone }}."
 SOURCE_URL = "https://www.service-public.fr/passeport"
 SOURCES = f"sources:\n  - title: Passeport\n    url: {SOURCE_URL}\n"
+QUESTIONS = PASSPORT[PASSPORT.index("questions:") : PASSPORT.index("tags:")]
 SEE_ALSO = "see_also: [carte-identite]"
+
+
+@pytest.mark.parametrize(
+    "public",
+    ["le 02 87 00 00 01", "le 02.87.00.00.01", "contact@ville.example", "le 0 800 12 34 56", "le 09 69 39 00 00", "le 02 61 91 99 99",
+     "la maison, 12 rue des Tanneurs", "depuis le 12/03/2026", "le formulaire CERFA-2026-12345", "mon fils Lucas", "M. le Maire"],
+)  # fmt: skip
+def test_what_the_town_says_of_itself_is_no_personal_data(content: Content, public: str) -> None:
+    content.write("organisation.yml", "name: Ville\nphone: 02 87 00 00 01\nemail: contact@ville.example\n")
+    assert "personal-data" not in codes(check(content, changed(("Une photo", f"Une photo, {public}"))))
+
+
+def test_an_advice_to_agents_may_quote_who_writes(content: Content) -> None:
+    text = changed(("passeport enfant", "je m'appelle Jean Dupuis"))
+    assert "personal-data" in codes(check(content, text))
+    assert "personal-data" not in codes(check(content, text.replace("audience: public", "audience: public\nkind: advice")))
 
 
 def test_a_good_article_raises_nothing(content: Content) -> None:
@@ -68,30 +85,30 @@ CASES: list[tuple[str, str, list[tuple[str, str]], str, str]] = [
     ("malformed-link", "error", [("Une photo", "Une photo.\n\nVoir [[carte-identite#tarif]]")], "[[carte-identite#tarif]]", "sans « # »"),
     ("short-too-long", "error", [(SHORT, "Tél. {{ service.phone }} " + "a" * 270)], "short:", "de "),
     ("reply-over-limit", "error", [(SHORT, "Tél. {{ service.phone }} " + "a" * 120)], "short:", "SMS"),
-    ("reply-over-limit", "error", [("channels: {}", "channels:\n  phone: Bonjour.\n  sms: " + "a" * 160)], "  sms:", "« channels »"),
+    ("reply-over-limit", "error", [("channels: {}", "channels:\n  phone: Bonjour.\n  sms: " + "a" * 160)], "  sms:", "propre à ce canal"),
     ("reply-over-limit", "error", [(LEAD, "Au guichet. " * 18), (f"short: {SHORT}\n", "")], "Au guichet. Au", "une réponse courte"),
-    ("unknown-fact", "error", [("Une photo", "Une photo.\n\nPrix : {{ service.facts.tarif }}")], "service.facts.tarif", "« tarif »"),
+    ("unknown-fact", "error", [("Une photo", "Une photo.\n\nPrix : {{ service.facts.tarif }}")], "service.facts.tarif", "« État civil »"),
     ("unknown-fact", "error", [("Une photo", "{{ service.facts.delais }}")], "service.facts.delais", "Vouliez-vous dire"),
-    ("unknown-fact", "error", [("Une photo", "{{ organisation.facts.x }}")], "organisation.facts.x", "organisation.yml"),
-    ("unknown-fact", "error", [("Une photo", "{{ services.dechets.facts.x }}")], "services.dechets.facts.x", "« dechets »"),
-    ("empty-placeholder", "error", [("Une photo", "{{ services.dechets.hours }}")], "services.dechets.hours", "services.yml"),
-    ("empty-placeholder", "error", [("Une photo", "{{ services.voirie.phone }}")], "services.voirie.phone", "services.yml"),
+    ("unknown-fact", "error", [("Une photo", "{{ organisation.facts.x }}")], "organisation.facts.x", "fiche de la collectivité"),
+    ("unknown-fact", "error", [("Une photo", "{{ services.dechets.facts.x }}")], "services.dechets.facts.x", "service « Déchets »"),
+    ("empty-placeholder", "error", [("Une photo", "{{ services.dechets.hours }}")], "services.dechets.hours", "service « Déchets »"),
+    ("empty-placeholder", "error", [("Une photo", "{{ services.voirie.phone }}")], "services.voirie.phone", "service « Voirie »"),
     ("no-lead", "error", [(LEAD + "\n\n", "")], "## Ce qu'il faut", "avant le premier titre"),
     ("alias-taken", "error", [("aliases: []", "aliases:\n  - ancien\n  - carte-identite")], "  - carte-identite", "un article qui existe"),
     ("alias-taken", "error", [("aliases: []", "aliases:\n  - passeport")], "  - passeport", "un article qui existe"),
     ("alias-taken", "error", [("aliases: []", "aliases:\n  - ancien\n  - ancien # bis")], "  - ancien # bis", "deux fois"),
-    ("unknown-channel", "error", [("channels: {}", "channels:\n  email: Bonjour.\n  fax: Bonjour.")], "  fax:", "private_message"),
-    ("bad-source-url", "error", [(SOURCE_URL, "javascript:alert(1)")], "  - title: Passeport", "https://"),
-    ("bad-source-url", "error", [(SOURCE_URL, "www.service-public.fr")], "  - title: Passeport", "https://"),
-    ("bad-source-url", "error", [(SOURCE_URL, '"http://[x"')], "  - title: Passeport", "https://"),
-    ("few-questions", "warning", [("  - passeport enfant\n", "")], "questions:", "3 question"),
-    ("same-question", "warning", [("passeport enfant", "« REFAIRE ma carte » !")], "REFAIRE ma carte", "« carte-identite »"),
+    ("unknown-channel", "error", [("channels: {}", "channels:\n  email: Bonjour.\n  fax: Bonjour.")], "  fax:", "SMS"),
+    ("bad-source-url", "error", [(SOURCE_URL, "javascript:alert(1)")], "  - title: Passeport", "Titre | https://"),
+    ("bad-source-url", "error", [(SOURCE_URL, "www.service-public.fr")], "  - title: Passeport", "Titre | https://"),
+    ("bad-source-url", "error", [(SOURCE_URL, '"http://[x"')], "  - title: Passeport", "Titre | https://"),
+    ("few-questions", "warning", [("  - passeport enfant\n", "")], "questions:", "3 questions seulement"),
+    ("same-question", "warning", [("passeport enfant", "« REFAIRE ma carte » !")], "REFAIRE ma carte", "« Refaire sa carte d'identité »"),
     ("same-question", "warning", [("passeport enfant", "comment avoir un passeport")], "comment avoir un passeport", "deux fois"),
     ("same-title", "warning", [("Demander un passeport", "refaire sa carte d’identite")], "title:", "« carte-identite »"),
     ("no-source", "warning", [(SOURCES, "sources: []\n")], "sources:", "source"),
-    ("no-review-date", "warning", [("review_by: 2099-01-01\n", "")], "reviewed_on:", "review_by"),
-    ("review-overdue", "warning", [("review_by: 2099-01-01", "review_by: 2026-11-21")], "review_by:", "2026-11-21"),
-    ("review-dates-swapped", "warning", [("reviewed_on: 2026-01-01", "reviewed_on: 2099-01-02")], "review_by:", "2099-01-02"),
+    ("no-review-date", "warning", [("review_by: 2099-01-01\n", "")], "reviewed_on:", "« À relire avant le »"),
+    ("review-overdue", "warning", [("review_by: 2099-01-01", "review_by: 2026-11-21")], "review_by:", "avant le 21 novembre 2026"),
+    ("review-dates-swapped", "warning", [("reviewed_on: 2026-01-01", "reviewed_on: 2099-01-02")], "review_by:", "2 janvier 2099"),
     ("long-lead", "warning", [(LEAD, LEAD + "\n" + "Une phrase de plus. " * 50)], "Le passeport se demande au guichet, {{", "900"),
     ("dismissive", "warning", [("Une photo", "Une photo.\n\nCe n'est pas de notre\nressort")], "Ce n'est pas", "« pas de notre ressort »"),
     ("dismissive", "warning", [(SHORT, "Ce n’est pas de notre faute, tél. {{ service.phone }}.")], "short:", "première étape"),
@@ -102,6 +119,16 @@ CASES: list[tuple[str, str, list[tuple[str, str]], str, str]] = [
     ("link-in-lead", "warning", [(LEAD, "Au guichet.\n\nVoir [[carte-identite]].")], "Voir [[carte", "sous un titre"),
     ("link-in-lead", "warning", [(LEAD, "Au guichet.\n\nVoir [ici](https://a.example).")], "Voir [ici]", "sous un titre"),
     ("link-in-lead", "warning", [(LEAD, "Au guichet.\n\nVoir https://a.example.")], "Voir https", "sous un titre"),
+    ("few-questions", "warning", [(QUESTIONS, "questions: []\n")], "questions:", "Aucune question"),
+    ("few-questions", "warning", [(QUESTIONS, "questions: [Un passeport ?]\n")], "questions:", "Une seule question"),
+    ("personal-data", "warning", [("passeport enfant", "je m'appelle Jean Dupuis")], "Jean Dupuis", "« Jean Dupuis »"),
+    ("personal-data", "warning", [("passeport enfant", "rappelez au 0612345678")], "0612345678", "téléphone"),
+    ("personal-data", "warning", [("passeport enfant", "j'habite 12 rue des Lilas")], "12 rue des", "adresse"),
+    ("personal-data", "warning", [("Une photo", "Une photo\n\nde jean.dupuis@mail.example")], "jean.dupuis", "adresse e-mail"),
+    ("personal-data", "warning", [(LEAD, LEAD + "\nDemandez Mme Sophie Lambert.")], "Demandez", "« Sophie Lambert »"),
+    ("personal-data", "warning", [(SHORT, "Tél. {{ service.phone }}, 06 12 34 56 78.")], "short:", "téléphone"),
+    ("personal-data", "warning", [("Demander un passeport", "Le passeport de M. Jean Petit")], "title:", "« Jean Petit »"),
+    ("personal-data", "warning", [("tags: [passeport]", "tags:\n  - AB-123-CD")], "  - AB-123", "plaque"),
 ]  # fmt: skip
 
 
@@ -132,6 +159,17 @@ def test_a_rule_drags_no_other_with_it(
     assert set(codes(check(content, changed(*changes)))) - {code} <= follows.get(code, set())
 
 
+TECHNICAL = re.compile(r"\.yml|\.md\b|review_by|reviewed_on|see_also|« (?:short|facts|aliases|channels) »|\(s\)|\d{4}-\d\d-\d\d")
+
+
+@pytest.mark.parametrize(("code", "severity", "changes", "blamed", "said"), CASES)
+def test_a_message_has_the_words_of_the_form(
+    content: Content, code: str, severity: str, changes: list[tuple[str, str]], blamed: str, said: str
+) -> None:
+    for finding in check(content, changed(*changes)):
+        assert not TECHNICAL.search(finding.message), finding.message
+
+
 def test_a_public_article_may_not_link_to_an_internal_one(content: Content) -> None:
     content.write(
         "articles/dechets/consignes.md", PASSPORT.replace("audience: public", "audience: internal").replace("etat-civil", "dechets")
@@ -154,7 +192,7 @@ def test_an_alias_claimed_twice_is_told_in_both_articles(content: Content) -> No
     content.write(other, changed(("aliases: []", "aliases: [ancien]"), ("Demander un passeport", "Acte")))
     content.write(PASSPORT_PATH, changed(("aliases: []", "aliases: [ancien]")))
     findings = [finding for finding in check_library(content.library(), TODAY) if finding.code == "alias-taken"]
-    assert [(finding.path, "passeport" in finding.message or "acte" in finding.message) for finding in findings] == [
+    assert [(finding.path, "« Demander un passeport »" in finding.message or "« Acte »" in finding.message) for finding in findings] == [
         (other, True),
         (PASSPORT_PATH, True),
     ]
@@ -163,7 +201,7 @@ def test_an_alias_claimed_twice_is_told_in_both_articles(content: Content) -> No
 def test_a_name_that_no_address_should_hold(content: Content) -> None:
     finding = only(check(content, PASSPORT, "articles/etat-civil/Demande_Passeport.md"), "invalid-slug")
     assert (finding.severity, finding.line) == ("error", 1)
-    assert "demande-passeport.md" in finding.message
+    assert "« demande-passeport »" in finding.message
 
 
 def test_what_the_library_left_out_is_an_error_with_its_line(content: Content) -> None:
@@ -484,7 +522,7 @@ def test_a_new_article_cannot_take_an_old_address_that_redirects(content: Conten
     for one in (library, library.changed({new.path: new.source})):
         found = only(check_article(new, one, TODAY), "slug-taken")
         assert (found.severity, found.line) == ("error", 1)
-        assert "« passeport »" in found.message
+        assert "« Demander un passeport »" in found.message
     back = renamed(library.articles["passeport"], "visa", "etat-civil")
     assert errors(check_article(back, library, TODAY)) == [], "but an article can go back to its own"
 

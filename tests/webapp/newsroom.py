@@ -212,6 +212,8 @@ def fields_of(page: Page, form: Element) -> dict[str, str]:
         name = one.attributes.get("name")
         if name is None or one.tag in ("button", "details"):
             continue
+        if one.attributes.get("type") == "radio" and "checked" not in one.attributes:
+            continue
         if one.tag == "textarea":
             found[name] = one.text.removeprefix("\n").replace("\n", "\r\n")
         elif one.tag == "select":

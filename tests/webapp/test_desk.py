@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,10 @@ from kb import replies
 from kb.library import Library
 from search.embedder import SentenceTransformerEmbedder
 from search.engine import MatchResult, RequestMatches, SearchEngine
+from search.passages import passages
 from tests.conftest import EXTRA, MakeApp, MakeKb, settings_for
 from tests.webapp.conftest import Ask, Page, ask_with, read, token_of
+from webapp import views
 from webapp.settings import PROJECT, Settings
 
 CHANNELS = list(yaml.safe_load((PROJECT / "kb" / "channels.yml").read_text(encoding="utf-8")))
@@ -51,6 +54,26 @@ def test_a_pasted_message_gets_the_reply_of_each_channel(ask: Ask, app: Flask, l
     assert card.attributes["data-format"] == library.context.channels[channel].format
     [checked] = [one for one in page.find(".channels input") if "checked" in one.attributes]
     assert checked.attributes["value"] == channel
+
+
+def test_what_matched_is_shown_with_its_facts(app: Flask, library: Library) -> None:
+    """A passage is searched without its variables: shown so, it would have holes."""
+    with app.test_request_context():
+        state = app.extensions["bible"]
+        filled = 0
+        for article in library.articles.values():
+            for passage in passages(article):
+                shown = views.excerpt(state, article, passage.text)
+                filled += shown != passage.text
+                if passage.field in ("title", "question"):
+                    assert shown == passage.text
+                else:
+                    assert not re.search(r"[\s(][.,)](?:\s|$)", shown), (article.slug, shown)
+                    assert "{{" not in shown
+        assert filled > 100
+        article = library.articles["passeport-demande"]
+        lead = next(one.text for one in passages(article) if one.field == "lead")
+        assert library.context.service(article.service).phone in views.excerpt(state, article, lead)
 
 
 def test_several_requests_are_answered_apart(ask: Ask, question: str, other_question: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pygit2
 import pytest
+import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
 from kb.article import Article
@@ -228,12 +229,13 @@ def test_a_wrong_name_is_not_hidden(basile: Visitor) -> None:
 @pytest.mark.parametrize(
     ("fields", "where", "words"),
     [
-        ({"lead": "Voir [[nulle-part]]."}, "lead", "Aucun article ne s'appelle « nulle-part »"),
+        ({"lead": "Voir [[nulle-part]]."}, "lead", "Aucun article n'a l'adresse « nulle-part »"),
         ({"see_also": "verre\nnulle-part"}, "see_also", "« nulle-part »"),
         ({"details": "## Suite\n\nVoir [[nulle-part]]."}, "details", "« nulle-part »"),
         ({"short": "x" * 300}, "short", "300 caractères"),
         ({"channels.sms": "x" * 500}, "channels.sms", "SMS"),
-        ({"questions": "Une seule ?"}, "questions", "1 question(s)"),
+        ({"questions": "Une seule ?"}, "questions", "Une seule question"),
+        ({"questions": "je m'appelle Jean Dupuis 0612345678"}, "questions", "« Jean Dupuis » ressemble à une donnée personnelle (nom)"),
         ({"sources": ""}, "sources", "Aucune source"),
         ({"review_by": ""}, "review_by", "Aucune date de relecture"),
         ({"lead": ""}, "lead", "La réponse manque"),
@@ -252,6 +254,39 @@ def test_what_the_checks_find_is_beside_its_field(basile: Visitor, fields: dict[
     answer = basile.client.post("/editeur/apercu", data=basile.form(EDIT) | fields)
     assert answer.status_code == 200
     assert words in " ".join(one["message"] for one in answer.json["findings"][where])
+
+
+@pytest.mark.usefixtures("nothing_proposed")
+def test_a_list_of_addresses_takes_no_telephone(basile: Visitor) -> None:
+    page = basile.page(EDIT)
+    picked = [one.attributes for one in page.find("#editor button")]
+    assert {one["data-pick-link"] for one in picked if "data-pick-link" in one} == {"lead", "details", "see_also"}
+    assert {one["data-pick-value"] for one in picked if "data-pick-value" in one} == {"lead", "details"}
+
+
+@pytest.mark.usefixtures("nothing_proposed")
+def test_one_wrong_brace_hides_no_other_fault(basile: Visitor) -> None:
+    """Nor does a date that is none: everything is told at once, each beside its field, and once."""
+    wrong = {
+        "lead": "Le {{ service.inconnu }} répond.\r\n\r\nVoir [[nulle-part]].",
+        "short": "x" * 300,
+        "reviewed_on": "2026-09-07",
+        "review_by": "2025-09-07",
+        "channels.sms": "Voir {{",
+    }
+    page = read(basile.send(EDIT, **wrong))
+    assert notes(page, "lead").count("« service.inconnu » n'est pas une variable connue") == 1
+    assert "« nulle-part »" in notes(page, "lead")
+    assert "300 caractères" in notes(page, "short")
+    assert "(7 septembre 2025) précède « Relu le » (7 septembre 2026)" in notes(page, "review_by")
+    sms = notes(page, "channels.sms")
+    assert sms.count("accolades") == 1
+    assert "token" not in sms
+    shown = basile.client.post("/editeur/apercu", data=basile.form(EDIT) | wrong | {"review_by": "demain"}).json
+    assert "{{ service.inconnu }}" in Page(f"<body>{shown['html']}</body>").one(".lead").text
+    assert shown["findings"]["review_by"][0]["message"].startswith("« demain » n'est pas une date")
+    assert [one["message"].split()[0] for one in shown["findings"]["lead"]].count("«") == 1
+    assert "short" in shown["findings"]
 
 
 @pytest.mark.parametrize("text", ["Le {{ secret }} répond.", "{% for x in y %}", "{{ ''.__class__.__mro__ }}", "{{"])
@@ -369,7 +404,7 @@ def test_a_new_article_that_cannot_be_says_why(basile: Visitor, fields: dict[str
 
 def test_an_old_address_is_not_given_to_a_new_article(house: House, agnes: Visitor) -> None:
     page = read(agnes.send(NEW, title="Bouteilles", lead="Texte.", service="dechets", action="preview"))
-    assert "ancienne adresse de « verre »" in notes(page, "slug")
+    assert "ancienne adresse de l'article « Jeter le verre »" in notes(page, "slug")
     number = agnes.propose(NEW, title="Bouteilles", lead="Texte.", service="dechets")
     assert house.as_("dora").accept(number).status_code == 409
 
@@ -388,7 +423,10 @@ def test_a_renamed_article_keeps_its_old_address_and_its_links(house: House, agn
     row = house.row(number)
     assert (row.kind, row.slug, row.former_service) == ("rename", "bac-jaune", None)
     nothing_moved(house)
-    assert "articles/dechets/bac.md → articles/dechets/bac-jaune.md" in agnes.page(f"/propositions/{number}").text
+    assert "articles/dechets/bac.md → articles/dechets/bac-jaune.md" in agnes.page(f"/propositions/{number}?vue=source").text
+    page = agnes.page(f"/propositions/{number}")
+    assert "Adresse" in [one.text for one in page.find(".change dt")]
+    assert "bac.md" not in page.one("main").text
     assert house.as_("dora").accept(number).status_code == 303
     assert not (house.root / BAC).exists()
     assert house.proposals.open_branches() == []
@@ -424,18 +462,42 @@ def test_two_articles_do_not_take_the_same_name(house: House, agnes: Visitor) ->
 def test_an_archived_article_leads_to_its_replacement_and_comes_back(house: House, agnes: Visitor) -> None:
     page = agnes.page("/articles/bac/archiver")
     assert "Signaler un nid-de-poule" in page.one(".warning").text
-    assert "bac" not in [option.attributes["value"] for option in page.find("option")]
-    number = int(agnes.post("/articles/bac/archiver", replacement="verre", message="Doublon").location.split("/")[2])
+    assert {one.attributes["value"] for one in page.find("datalist option")} == {"Jeter le verre", "Signaler un nid-de-poule"}
+    number = int(agnes.post("/articles/bac/archiver", replacement=" jeter  LE verre", message="Doublon").location.split("/")[2])
+    address = f"/propositions/{number}"
     assert (house.row(number).kind, house.row(number).message) == ("archive", "Doublon")
     nothing_moved(house)
-    assert house.as_("dora").accept(number).status_code == 303
+    # The reviewer reads what happens, in words.
+    dora = house.as_("dora")
+    page = dora.page(address)
+    said = " ".join(page.one(".change").text.split())
+    assert "« Demander un bac jaune » quitte la recherche et le site." in said
+    assert "Son adresse et ses anciens noms (« bac ») mèneront à : Jeter le verre" in said
+    assert "Aucun changement visible" not in page.text
+    assert ".md" not in page.one("main").text
+    assert dora.accept(number).status_code == 303
+    page = dora.page(address)
+    assert "« Demander un bac jaune » n'est plus en ligne : son adresse mène à « Jeter le verre »." in page.one(".flash").text
+    assert page.one(".meta .state").text == "article archivé"
+    assert [link.attributes["href"] for link in page.find(".meta a")] == ["/articles/archives/bac", "/articles/verre"]
+    assert "Article en ligne" not in page.text
     answer = agnes.client.get("/articles/bac")
     assert (answer.status_code, answer.location) == (301, "/articles/verre")
     assert "bac" not in agnes.found("communal")
     assert house.live("archive/dechets/bac.md") == FILES[BAC]
     number = int(agnes.post("/articles/archives/bac/retablir").location.split("/")[2])
     assert house.row(number).kind == "restore"
-    assert house.as_("dora").accept(number).status_code == 303
+    page = dora.page(f"/propositions/{number}")
+    said = " ".join(page.one(".change").text.split())
+    assert "« Demander un bac jaune » revient en ligne" in said
+    assert "Mèneront de nouveau à lui : « bac ». Jusqu'ici, ces adresses mènent à : Jeter le verre" in said
+    # There is nothing to modify in it.
+    assert "Demander une modification" not in page.one(".decisions").text
+    assert dora.post(f"/propositions/{number}/demander-modification", text="Encore.").status_code == 409
+    assert dora.accept(number).status_code == 303
+    assert "« Demander un bac jaune » est en ligne." in dora.page(f"/propositions/{number}").one(".flash").text
+    page = dora.page(address)
+    assert [link.text for link in page.find(".meta a")] == ["Article en ligne"]
     assert house.live() == FILES[BAC]
     assert Article.parse(house.live(VERRE), VERRE).meta.aliases == ("bouteilles",)
     assert agnes.found("communal") == ["bac"]
@@ -445,17 +507,86 @@ def test_what_others_link_to_is_not_archived_without_a_replacement(house: House,
     number = int(agnes.post("/articles/bac/archiver").location.split("/")[2])
     dora = house.as_("dora")
     page = dora.page(f"/propositions/{number}")
-    assert "Cet article pointe vers « bac »" in errors_in(page)
+    assert "Cet article pointe vers « Demander un bac jaune »" in errors_in(page)
     assert "Accepter et publier" not in page.one(".decisions").text
+    assert "Aucun article ne le remplace" in page.one(".change").text
     response = dora.accept(number)
     assert response.status_code == 409
-    assert "trou.md" in errors_in(read(response))
+    assert "Signaler un nid-de-poule : Cet article pointe vers « Demander un bac jaune »" in errors_in(read(response))
     nothing_moved(house)
     # Its link corrected, it can go.
     other = agnes.propose("/articles/trou/modifier", details="## Ensuite\n\nPlus rien.")
     assert house.as_("vera").accept(other).status_code == 303
     assert dora.accept(number).status_code == 303
+    assert "« Demander un bac jaune » n'est plus en ligne." in dora.page(f"/propositions/{number}").one(".flash").text
     assert agnes.client.get("/articles/bac").status_code == 404
+
+
+def test_the_replacement_of_an_archived_article_is_amended(house: House, agnes: Visitor) -> None:
+    number = int(agnes.post("/articles/bac/archiver", replacement="trou").location.split("/")[2])
+    address = f"/propositions/{number}/modifier"
+    dora = house.as_("lea")
+    assert dora.post(f"/propositions/{number}/demander-modification", text="Plutôt le verre.").status_code == 303
+    assert "Modifier la proposition" in agnes.page(f"/propositions/{number}").one(".decisions").text
+    page = agnes.page(address)
+    assert page.one("h1").text == f"Modifier la proposition n° {number}"
+    assert page.one("#replacement").attributes["value"] == "Signaler un nid-de-poule"
+    form = fields_of(page, page.one("main form"))
+    for wrong in ("Nulle part", "bac"):
+        response = agnes.client.post(address, data=form | {"replacement": wrong, "message": "Ma raison."})
+        assert response.status_code == 422
+        assert read(response).one("#replacement").attributes["value"] == wrong
+    live = FILES[BAC].replace("communal", "municipal")
+    house.publish(BAC, live)  # meanwhile
+    assert agnes.client.post(address, data=form | {"replacement": "Jeter le verre", "message": "D'accord."}).status_code == 303
+    row = house.row(number)
+    assert [(event.action, event.text) for event in row.events][2:] == [("amended", "D'accord.")]
+    assert (row.kind, row.state, row.slug, row.title) == ("archive", "open", "bac", "Demander un bac jaune")
+    assert agnes.client.post(address, data=form).status_code == 422  # somebody amended it since
+    assert house.as_("basile").client.get(address).status_code == 403
+    assert dora.accept(number).status_code == 303
+    assert agnes.client.get("/articles/bac").location == "/articles/verre"
+    assert house.live(TROU) == FILES[TROU]
+    assert house.live("archive/dechets/bac.md") == live
+
+
+def test_a_replacement_that_is_newer_than_the_proposal_is_refused(house: House, agnes: Visitor) -> None:
+    number = int(agnes.post("/articles/bac/archiver", replacement="verre").location.split("/")[2])
+    house.publish("articles/dechets/neuf.md", "---\ntitle: Neuf\n---\nTexte.\n")
+    page = agnes.page(f"/propositions/{number}/modifier")
+    response = agnes.client.post(f"/propositions/{number}/modifier", data=fields_of(page, page.one("main form")) | {"replacement": "Neuf"})
+    assert response.status_code == 422
+    assert "est plus récent que cette proposition" in errors_in(read(response))
+
+
+def test_who_edits_sees_what_is_open_already(house: House, agnes: Visitor) -> None:
+    assert "Déjà en cours" not in agnes.page(EDIT).text
+    first = agnes.propose(EDIT, title="Un bac")
+    basile = house.as_("basile")
+    page = basile.page(EDIT)
+    assert "Déjà en cours sur cet article : proposition n° 1 (Agnès Accueil)" in page.text
+    assert f"/propositions/{first}" in [link.attributes["href"] for link in page.find("#editor a")]
+    assert "Déjà en cours" not in agnes.page(f"/propositions/{first}/modifier").text
+    # Of a new article, when its address is known.
+    agnes.propose(NEW, title="La piscine", lead="Ouverte.", service="dechets")
+    assert "Déjà en cours" not in basile.page(NEW).text
+    assert "Déjà en cours" in read(basile.send(NEW, title="La piscine", service="dechets", action="preview")).text
+
+
+@pytest.mark.parametrize("lead", ["Ouverte.", "Fermée."])
+@pytest.mark.parametrize("service", ["dechets", "voirie"])
+def test_the_same_new_article_is_not_published_twice(house: House, agnes: Visitor, service: str, lead: str) -> None:
+    first = agnes.propose(NEW, title="La piscine", lead="Ouverte.", service="dechets")
+    second = house.as_("basile").propose(NEW, title="La piscine", lead=lead, service=service)
+    ada = house.as_("ada")
+    assert ada.accept(first).status_code == 303
+    page = ada.page(f"/propositions/{second}")
+    assert "Accepter et publier" not in page.one(".decisions").text
+    assert errors_in(page)
+    before = house.store.head()
+    assert ada.accept(second).status_code == 409
+    assert house.store.head() == before
+    assert house.row(second).is_open
 
 
 @pytest.mark.parametrize(("replacement", "words"), [("nulle-part", "nulle-part"), ("bac", "ne se remplace pas lui-même"), ("../x", "../x")])
@@ -687,19 +818,91 @@ DECISIONS = tuple(f"/propositions/1/{verb}" for verb in ("commenter", "demander-
 def test_a_forged_form_does_nothing(house: House, address: str) -> None:
     author, reviewer = house.as_("agnes"), house.as_("dora")
     author.propose(EDIT, title="Un bac")
+    live = FILES[BAC].replace("Demander un bac jaune", "Ici")
+    house.publish(BAC, live)
     before = house.row(1)
     fields = author.form(EDIT) | {"text": "Forgé", "tip": before.tip or "", "replacement": "verre", "title": "Forgé"}
     for who in (author, reviewer):
         for token in ("", "forged", house.as_("ada").token):
             response = who.client.post(address, data=fields | {"csrf_token": token})
             assert response.status_code == 400
-            assert "Le formulaire a expiré" in read(response).text
+            assert ("Le formulaire a expiré" if address == "/editeur/apercu" else "Votre session avait expiré") in read(response).text
         fields.pop("csrf_token", None)
         assert who.client.post(address, data=fields).status_code == 400
     after = house.row(1)
     assert (after.state, after.tip, len(after.events)) == ("open", before.tip, 1)
     assert len(house.proposals.open_branches()) == 1
-    nothing_moved(house)
+    assert house.live() == live
+
+
+# ---- a session that ended ----
+def hidden(page: Page) -> dict[str, str]:
+    """The fields that a page keeps to send them again."""
+    return fields_of(page, page.one("main form"))
+
+
+@pytest.mark.parametrize("address", [EDIT, NEW, "/propositions/1/modifier", "/propositions/1/conflit"])
+def test_a_form_whose_session_expired_comes_back_with_the_text(house: House, agnes: Visitor, address: str) -> None:
+    agnes.propose(EDIT, title="Un bac")
+    house.publish(BAC, FILES[BAC].replace("Demander un bac jaune", "Ici"))
+    form = agnes.form(address)
+    written = {"title": "Mon titre", "lead": "Mon long texte.", "message": "Mes raisons.", "service": "dechets"}
+    choice = {"choice.title": "own"} if "conflit" in address else {}
+    page = read(agnes.client.post(address, data=form | written | choice | {"csrf_token": "expired"}))
+    assert "Votre session avait expiré : relisez, puis envoyez de nouveau." in page.one(".flash-error").text
+    again = fields_of(page, page.one("#editor"))
+    assert {name: again[name] for name in written} == written
+    # Sent again, it goes.
+    assert house.row(1).tip == house.proposals.open_branches()[0].tip
+    assert agnes.client.post(address, data=again).status_code == 303
+    assert "Mon long texte." in {one.lead for one in texts(house)}
+
+
+def texts(house: House) -> list[Article]:
+    """The articles of every open proposal."""
+    found = (one for branch in house.proposals.open_branches() for one in house.proposals.file_changes(branch.base, branch.tip))
+    return [Article.parse(one.after, one.new_path) for one in found if one.after and one.new_path]
+
+
+def test_every_other_form_comes_back_too(house: House, agnes: Visitor) -> None:
+    agnes.propose(EDIT, title="Un bac")
+    page = read(agnes.client.post("/propositions/1/commenter", data={"text": "Mon long commentaire."}))
+    assert "Votre session avait expiré" in errors_in(page)
+    assert page.one("#text").text.strip() == "Mon long commentaire."
+    page = read(agnes.client.post("/articles/bac/archiver", data={"replacement": "Jeter le verre", "message": "Ma raison."}))
+    assert (page.one("#replacement").attributes["value"], page.one("#why").text) == ("Jeter le verre", "Ma raison.")
+    for name, fields in (("sans-reponse", {"service": "voirie"}), ("mauvaise-reponse", {"article": "bac", "right_title": "Verre"})):
+        page = read(agnes.client.post(f"/demandes/{name}", data={"question": "Où est le camion ?", **fields}))
+        assert "Votre session avait expiré" in errors_in(page)
+        kept = fields_of(page, page.one(".request-form"))
+        assert kept["question"] == "Où est le camion ?"
+        assert {key: kept[key] for key in fields} == fields
+    assert len(house.rows()) == 1
+
+
+def test_who_must_log_in_again_loses_nothing(house: House, agnes: Visitor) -> None:
+    form = agnes.form(EDIT) | {"title": "Mon titre", "lead": 'Mon "long" texte <b>.'}
+    stranger = Visitor(house.app.test_client())
+    response = stranger.client.post(EDIT, data=form)
+    assert response.status_code == 401
+    page = read(response)
+    assert "Votre session a pris fin" in page.one("h1").text
+    assert hidden(page) == {name: value for name, value in form.items() if name != "csrf_token"}
+    # Once logged in, in another tab, the form comes back.
+    page = read(house.as_("agnes").client.post(EDIT, data=hidden(page)))
+    assert page.one("#title").attributes["value"] == "Mon titre"
+    assert agnes.client.post(EDIT, data=fields_of(page, page.one("#editor")) | {"csrf_token": agnes.token}).status_code == 303
+    # A log-in that ended on the server, the cookie still there, is no different.
+    house.database.execute(sa.text("DELETE FROM log_ins"))
+    house.database.commit()
+    assert hidden(read(agnes.client.post(EDIT, data=form)))["lead"] == form["lead"]
+
+
+def test_what_another_site_posts_is_not_shown(agnes: Visitor) -> None:
+    for who in (agnes.client, agnes.client.application.test_client()):
+        response = who.post(EDIT, data=agnes.form(EDIT) | {"title": "Forgé", "csrf_token": "x"}, headers={"Sec-Fetch-Site": "cross-site"})
+        assert response.status_code == 400
+        assert "Forgé" not in response.text
 
 
 # ---- hostile text ----

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from tests.conftest import MakeApp
 from tests.webapp.conftest import read
 from tests.webapp.people import OTHER_PASSWORD, PASSWORD, Clock, csrf_of, log_in, make_person, send, visitor
 from webapp import database
 from webapp.accounts import passwords, people, throttle
+from webapp.accounts.models import LogIn
 from webapp.database import session
 
 
@@ -345,3 +347,27 @@ def test_an_account_that_does_not_exist_costs_a_comparison_too(real: Flask, monk
         log_in(real.test_client(), email, "faux")
     known, unknown = (one.split("$")[1:4] for one in compared)
     assert known == unknown, "with the same cost"
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "words"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36", "Chrome sur Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0", "Edge sur Windows"),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:150.0) Gecko/20100101 Firefox/150.0", "Firefox sur Windows"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/18.0 Safari/605.1.15", "Safari sur macOS"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile Safari/604.1", "Safari sur iOS"),
+        ("Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/150.0 Mobile Safari/537.36", "Chrome sur Android"),
+        ("Firefox/150.0", "Firefox"),
+        ("curl/8.5 (Linux)", "navigateur inconnu"),
+        ("", "navigateur inconnu"),
+    ],
+)
+def test_an_open_session_is_named_in_words(real: Flask, user_agent: str, words: str) -> None:
+    client = visitor(real)
+    with real.app_context():
+        session().scalars(select(LogIn)).one().browser = user_agent
+        session().commit()
+    page = client.get("/compte").text
+    assert words in page
+    assert "Mozilla" not in page

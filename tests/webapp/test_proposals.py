@@ -18,7 +18,7 @@ from kb.proposals import ProposalError
 from search.live import LiveEngine
 from tests.conftest import close
 from tests.webapp.conftest import Page, read
-from tests.webapp.newsroom import ANNE, BAC, FILES, TROU, VERRE, House, Mould, Visitor, errors_in, make_mould
+from tests.webapp.newsroom import ANNE, BAC, FILES, TROU, VERRE, House, Mould, Visitor, errors_in, fields_of, make_mould
 from webapp.accounts import Account
 from webapp.accounts.models import User
 from webapp.database import session
@@ -78,6 +78,12 @@ def offered(page: Page) -> set[str]:
     return {" ".join(one.text.split()) for one in found}
 
 
+def authors(house: House) -> set[str]:
+    """Who wrote a commit of what is live."""
+    repository = pygit2.Repository(str(house.root))
+    return {commit.author.name for commit in repository.walk(repository.head.target)}
+
+
 def words(page: Page, tag: str, around: str = ".change .diff") -> list[str]:
     """What is shown as added (``ins``) or removed (``del``), without what is said for screen readers."""
     return [one.text.replace("ajouté : ", "").replace("retiré : ", "").strip() for one in page.find(f"{around} {tag}")]
@@ -114,9 +120,9 @@ def test_the_source_is_shown_line_by_line(shared: House) -> None:
 @pytest.mark.parametrize(
     ("who", "decides", "amends", "withdraws", "said"),
     [
-        ("agnes", False, True, True, "Les rédacteurs du service décideront"),
-        ("basile", False, False, False, "Les rédacteurs du service décideront"),
-        ("vera", False, False, False, "Les rédacteurs du service décideront"),
+        ("agnes", False, True, True, "Seuls les rédacteurs du service décident : Déchets"),
+        ("basile", False, False, False, "Seuls les rédacteurs du service décident : Déchets"),
+        ("vera", False, False, False, "Seuls les rédacteurs du service décident : Déchets"),
         ("denis", True, True, False, ""),
         ("lea", True, True, False, ""),
         ("ada", True, True, False, ""),
@@ -209,6 +215,27 @@ def test_a_proposal_is_discussed_amended_and_published(house: House) -> None:
     assert house.row(number).live == str(merge.id)
 
 
+def test_what_people_say_of_a_citizen_is_masked(house: House) -> None:
+    """In the discussion and in git; the day that a rule changes, and where it is written, tell nothing of anybody."""
+    citizen = "Mme Sophie Lambert, 06 12 34 56 78, attend depuis le 07/09/2026 : https://ville.example/avis?n=12."
+    masked = "Mme [nom], [téléphone], attend depuis le 07/09/2026 : https://ville.example/avis?n=12."
+    agnes = house.as_("agnes")
+    number = agnes.propose(EDIT, lead="Le bac est à la mairie.", message=citizen)
+    agnes.post(f"/propositions/{number}/commenter", text=citizen)
+    proposal = house.row(number)
+    assert proposal.message == masked
+    assert [event.text for event in proposal.events if event.text] == [masked]
+    assert proposal.tip is not None
+    assert "Lambert" not in str(pygit2.Repository(str(house.root))[proposal.tip].message)  # type: ignore[attr-defined]
+
+
+def test_a_reviewer_reads_names_and_dates_not_keys(shared: House) -> None:
+    number = shared.as_("agnes").propose(EDIT, service="voirie", review_by="2031-09-07", see_also="trou")
+    page = shared.as_("lea").page(f"/propositions/{number}")
+    said = words(page, "ins") + words(page, "del")
+    assert {"Voirie", "Déchets", "7 septembre 2031", "1 novembre 2030", "Signaler un nid-de-poule", "Jeter le verre"} <= set(said)
+
+
 def test_a_change_request_and_a_refusal_need_a_reason(house: House) -> None:
     agnes, dora = house.as_("agnes"), house.as_("dora")
     number = agnes.propose(EDIT, title="Un bac")
@@ -234,7 +261,9 @@ def test_a_proposal_is_withdrawn_by_its_author(house: House) -> None:
     number = agnes.propose(EDIT, title="Un bac")
     assert agnes.post(f"/propositions/{number}/retirer").status_code == 303
     assert house.row(number).state == "withdrawn"
-    assert "retirée" in agnes.page(f"/propositions/{number}").one(".meta .state").text
+    page = agnes.page(f"/propositions/{number}")
+    assert "retirée" in page.one(".meta .state").text
+    assert "Votre proposition est retirée" in page.one(".flash").text
 
 
 @pytest.mark.parametrize("end", ["publier", "refuser", "retirer"])
@@ -266,14 +295,36 @@ def test_nobody_publishes_their_own(house: House) -> None:
     assert house.as_("denis").accept(1).status_code == 303
 
 
-def test_nobody_publishes_what_they_amended_alone(house: House) -> None:
-    """A reviewer who rewrites a proposal is not its author: what they publish is under both names in git."""
+def test_nobody_publishes_what_they_wrote_last(house: House) -> None:
     number = house.as_("agnes").propose(EDIT, title="Un bac")
     dora = house.as_("dora")
+    assert listed(dora) == ["Un bac"]
     dora.propose(f"/propositions/{number}/modifier", title="Un bac, relu")
-    assert dora.accept(number).status_code == 303
-    authors = {one.author for one in house.store.history(BAC)}
-    assert {"Agnès Accueil", "Dora Déchets"} <= authors
+    page = dora.page(f"/propositions/{number}")
+    assert offered(page) == {"Commenter", "Demander une modification", "Refuser", "Modifier la proposition"}
+    assert "un autre rédacteur du service la publie, ou un administrateur" in page.one(".decision").text
+    assert listed(dora) == []
+    response = dora.accept(number)
+    assert response.status_code == 403
+    assert "Vous avez écrit le dernier texte" in read(response).text
+    assert house.live() == FILES[BAC]
+    # It is the author's text again, or another editor publishes it, under both names.
+    agnes = house.as_("agnes")
+    agnes.propose(f"/propositions/{number}/modifier", title="Un bac, relu deux fois")
+    assert listed(dora) == ["Un bac, relu deux fois"]
+    dora.propose(f"/propositions/{number}/modifier", title="Un bac, relu")
+    assert house.as_("denis").accept(number).status_code == 303
+    assert {"Agnès Accueil", "Dora Déchets", "Denis Déchets"} <= authors(house)
+
+
+def test_nobody_publishes_what_they_wrote_last_with_git(house: House) -> None:
+    number, branch = stay_open(house)
+    person = Person("Dora Déchets", "Dora@ville.example")
+    house.proposals.amend(branch, house.row(number).tip or "", {BAC: FILES[BAC].replace("jaune", "vert")}, person, "Par git")
+    dora = house.as_("dora")
+    assert listed(dora) == []
+    assert dora.accept(number).status_code == 403
+    assert house.as_("denis").accept(number).status_code == 303
 
 
 def test_the_setting_allows_it(make_house: MakeHouse) -> None:
@@ -283,6 +334,10 @@ def test_the_setting_allows_it(make_house: MakeHouse) -> None:
     assert "Accepter et publier" in offered(dora.page(f"/propositions/{number}"))
     assert dora.accept(number).status_code == 303
     assert Article.parse(house.live(), BAC).title == "Le bac de Dora"
+    number = house.as_("agnes").propose(EDIT, title="Le bac d'Agnès")
+    dora.propose(f"/propositions/{number}/modifier", title="Le bac relu")
+    assert listed(dora) == ["Le bac relu"]
+    assert dora.accept(number).status_code == 303
     # Not to an agent, nor to another service.
     number = house.as_("agnes").propose(EDIT, title="Le bac d'Agnès")
     assert house.as_("agnes").accept(number).status_code == 403
@@ -295,7 +350,11 @@ def test_a_move_between_services_needs_both(house: House) -> None:
     number = agnes.propose(EDIT, service="voirie")
     row = house.row(number)
     assert (row.kind, row.service, row.former_service) == ("rename", "voirie", "dechets")
-    assert "Voirie" in agnes.page(f"/propositions/{number}").one(".owner").text
+    page = agnes.page(f"/propositions/{number}")
+    assert page.one(".owner").text == "Déchets → Voirie"
+    assert "Changement de service" in page.one(".crumbs").text
+    assert "Changement de service" in agnes.page("/propositions/").one(".rows").text
+    assert "rédacteur de « Déchets » et de « Voirie » à la fois, ou administrateur" in page.one(".decision").text
     for who in ("dora", "vera"):
         visitor = house.as_(who)
         assert "Accepter et publier" not in offered(visitor.page(f"/propositions/{number}"))
@@ -400,6 +459,9 @@ def test_a_conflict_is_shown_not_published(house: House, conflict: int) -> None:
         ("lead", "live"): "Le bac jaune est à la mairie.\n\nIl est gratuit.",
         ("lead", "proposed"): "Le bac est chez Agnès.\n\nIl est gratuit.",
     }
+    # Nothing is chosen beforehand.
+    assert [one for one in page.find(".conflict input") if "checked" in one.attributes] == []
+    assert [link.text for link in page.find(".crumbs a")] == ["Propositions", f"Proposition n° {conflict}"]
     # What could be joined is: hers, and the street that changed on line.
     form = dora.form(f"/propositions/{conflict}/conflit")
     assert form["short"] == "Court d'Agnès."
@@ -407,16 +469,18 @@ def test_a_conflict_is_shown_not_published(house: House, conflict: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("who", "chosen", "expected"),
+    ("who", "chosen"),
     [
-        ("dora", {"title": "Le bac en ligne", "lead": "Le bac jaune est à la mairie.\r\n\r\nIl est gratuit."}, "à la mairie"),
-        ("agnes", {"title": "Le bac d'Agnès", "lead": "Le bac est chez Agnès.\r\n\r\nIl est gratuit."}, "chez Agnès"),
-        ("agnes", {"title": "Ni l'un ni l'autre", "lead": "Les deux à la fois."}, "Les deux à la fois"),
+        ("denis", {"title": ("live", "Le bac en ligne"), "lead": ("live", "Le bac jaune est à la mairie.\n\nIl est gratuit.")}),
+        ("agnes", {"title": ("proposed", "Le bac d'Agnès"), "lead": ("proposed", "Le bac est chez Agnès.\n\nIl est gratuit.")}),
+        ("agnes", {"title": ("own", "Ni l'un ni l'autre"), "lead": ("live", "Le bac jaune est à la mairie.\n\nIl est gratuit.")}),
     ],
 )
-def test_a_conflict_is_solved_and_published(house: House, conflict: int, who: str, chosen: dict[str, str], expected: str) -> None:
+def test_a_conflict_is_solved_and_published(house: House, conflict: int, who: str, chosen: dict[str, tuple[str, str]]) -> None:
     address = f"/propositions/{conflict}/conflit"
-    response = house.as_(who).send(address, **chosen, message="J'ai choisi.")
+    choices = {f"choice.{name}": choice for name, (choice, _text) in chosen.items()}
+    typed = {name: text for name, (choice, text) in chosen.items() if choice == "own"}
+    response = house.as_(who).send(address, **choices, **typed, message="J'ai choisi.")
     assert (response.status_code, response.location) == (303, f"/propositions/{conflict}")
     row = house.row(conflict)
     assert [(event.action, event.text) for event in row.events][1:] == [("solved", "J'ai choisi.")]
@@ -426,18 +490,42 @@ def test_a_conflict_is_solved_and_published(house: House, conflict: int, who: st
     assert "quai du Port" not in " ".join(words(page, "ins"))
     assert dora.accept(conflict).status_code == 303
     live = Article.parse(house.live(), BAC)
-    assert expected in live.lead
-    assert live.title == chosen["title"]
+    assert (live.title, live.lead) == (chosen["title"][1], chosen["lead"][1])
     assert live.meta.short == "Court d'Agnès."
     assert "quai du Port" in live.body
     # Nothing was lost on the way: what was proposed first is in git too.
-    assert {"Agnès Accueil", "Anne Petit"} <= {one.author for one in house.store.history(BAC)}
+    assert {"Agnès Accueil", "Anne Petit"} <= authors(house)
+
+
+def test_a_conflict_is_not_solved_without_a_choice(house: House, conflict: int) -> None:
+    agnes = house.as_("agnes")
+    address = f"/propositions/{conflict}/conflit"
+    for choices, missing in (({}, {"title", "lead"}), ({"choice.title": "own", "choice.lead": "base"}, {"lead"})):
+        response = agnes.send(address, **choices, title="Mon titre", short="Mon texte court.")
+        assert response.status_code == 422
+        page = read(response)
+        said = {name for name in ("title", "lead", "short") if "Choisissez le texte à garder" in page.one(f"#notes-{name}").text}
+        assert said == missing
+        # What was typed and chosen is kept.
+        kept = fields_of(page, page.one("#editor"))
+        assert (kept["title"], kept["short"]) == ("Mon titre", "Mon texte court.")
+        assert {name: value for name, value in kept.items() if name.startswith("choice.")} == {
+            f"choice.{name}": "own" for name in {"title", "lead"} - missing
+        }
+    assert [event.action for event in house.row(conflict).events] == ["opened"]
+    # A preview needs no choice, and shows the one that was made.
+    response = agnes.send(address, **{"choice.title": "live", "action": "preview"})
+    assert response.status_code == 200
+    page = read(response)
+    assert (page.one("#title").attributes["value"], page.one(".preview-title").text) == ("Le bac en ligne", "Le bac en ligne")
+    assert "Choisissez" not in page.one("#notes-lead").text
 
 
 def test_a_conflict_that_moves_while_it_is_solved_is_not_forced(house: House, conflict: int) -> None:
     agnes = house.as_("agnes")
     address = f"/propositions/{conflict}/conflit"
-    form = agnes.form(address) | {"title": "Mon choix"}
+    chosen = {"title": "Mon choix", "choice.title": "own", "choice.lead": "live"}
+    form = agnes.form(address) | chosen
     house.publish(BAC, house.live().replace("Il est gratuit", "Il est payant").replace("tags: [bac, tri]", "tags: [bac, tri, neuf]"))
     for fields in (form, form | {"action": "preview"}):
         response = agnes.client.post(address, data=fields)
@@ -449,7 +537,7 @@ def test_a_conflict_that_moves_while_it_is_solved_is_not_forced(house: House, co
     assert "Quelqu'un a modifié ce texte" in errors_in(read(response))
     assert [event.action for event in house.row(conflict).events] == ["opened"]
     # Begun again from what is live, it keeps what others did.
-    assert agnes.send(address, title="Mon choix").status_code == 303
+    assert agnes.send(address, **chosen).status_code == 303
     assert house.as_("dora").accept(conflict).status_code == 303
     assert "neuf" in Article.parse(house.live(), BAC).meta.tags
 
@@ -461,7 +549,9 @@ def test_a_conflict_is_solved_by_those_who_may(house: House, conflict: int) -> N
 
 
 def test_a_solution_with_an_error_is_shown_again(house: House, conflict: int) -> None:
-    response = house.as_("agnes").send(f"/propositions/{conflict}/conflit", title="", short="Mon texte court.")
+    response = house.as_("agnes").send(
+        f"/propositions/{conflict}/conflit", title="", short="Mon texte court.", choice__title="own", choice__lead="live"
+    )
     assert response.status_code == 422
     page = read(response)
     assert "Écrivez un titre" in page.one("#notes-title").text
@@ -542,8 +632,8 @@ def test_what_was_published_meanwhile_is_not_refused(house: House, state: servic
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"lead": "Voir [[nulle-part]]."}, "Aucun article ne s'appelle « nulle-part »"),
-        ({"see_also": "verre\nnulle-part"}, "Aucun article ne s'appelle « nulle-part »"),
+        ({"lead": "Voir [[nulle-part]]."}, "Aucun article n'a l'adresse « nulle-part »"),
+        ({"see_also": "verre\nnulle-part"}, "Aucun article n'a l'adresse « nulle-part »"),
         ({"details": "## T\n\n[[verre"}, "s'afficherait tel quel"),
         ({"lead": ""}, "La réponse manque"),
         ({"short": "x" * 300}, "300 caractères"),
@@ -555,15 +645,15 @@ def test_what_would_be_wrong_live_is_not_published(house: House, fields: dict[st
     page = dora.page(f"/propositions/{number}")
     assert "La publication est impossible" in errors_in(page)
     assert said in errors_in(page)
-    assert "bac.md:" in errors_in(page)
+    assert "Demander un bac jaune : " in errors_in(page)
     assert "Accepter et publier" not in offered(page)
     response = dora.accept(number)
     assert response.status_code == 409
     assert said in errors_in(read(response))
     assert house.live() == FILES[BAC]
     # Put right, it goes.
-    right = {"lead": "Le bac.", "see_also": "verre", "details": "## T\n\n[[verre]]", "short": "Court."}
-    dora.propose(f"/propositions/{number}/modifier", **{name: right[name] for name in fields})
+    right = {"lead": "Le bac.", "see_also": "trou", "details": "## T\n\n[[verre]]", "short": "Court."}
+    house.as_("agnes").propose(f"/propositions/{number}/modifier", **{name: right[name] for name in fields})
     assert dora.accept(number).status_code == 303
 
 
@@ -616,6 +706,7 @@ def test_a_request_is_closed_refused_or_withdrawn(house: House) -> None:
     assert dora.post(f"/propositions/{first}/publier").status_code == 409
     assert dora.client.get(f"/propositions/{first}/modifier").status_code == 409
     assert dora.post(f"/propositions/{first}/traiter", text="Déjà dit.").status_code == 303
+    assert "La demande est close" in dora.page(f"/propositions/{first}").one(".flash").text
     assert dora.post(f"/propositions/{second}/refuser").status_code == 422
     assert dora.post(f"/propositions/{second}/refuser", text="Hors sujet.").status_code == 303
     assert agnes.post(f"/propositions/{third}/retirer").status_code == 303
@@ -929,14 +1020,15 @@ def test_a_start_makes_the_rows_that_are_missing(house: House) -> None:
 
 
 def break_table(house: House, name: str = "proposal_events") -> Callable[[], None]:
-    """Make the database refuse; returns what mends it."""
+    """Make the database refuse to write; returns what mends it."""
 
-    def rename(old: str, new: str) -> None:
+    def run(*orders: str) -> None:
         with house.app.extensions["database"].begin() as connection:
-            connection.execute(sa.text(f"ALTER TABLE {old} RENAME TO {new}"))
+            for order in orders:
+                connection.execute(sa.text(order))
 
-    rename(name, "away")
-    return lambda: rename("away", name)
+    run(f"ALTER TABLE {name} RENAME TO away", f"CREATE VIEW {name} AS SELECT * FROM away")
+    return lambda: run(f"DROP VIEW {name}", f"ALTER TABLE away RENAME TO {name}")
 
 
 def test_a_database_that_fails_after_the_branch_loses_nothing(house: House) -> None:

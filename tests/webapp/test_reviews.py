@@ -91,6 +91,12 @@ def test_the_button_is_for_those_who_may(site: Flask) -> None:
     assert buttons("agent") == set()
     assert buttons("editor") == late
     assert buttons("admin") == {*late, "/articles/bassin/relu"}
+    # Who has no button is told of none, and the tabs follow an editor to the archives.
+    assert "un clic le dit" not in as_role(site, "agent").get("/a-relire").text
+    editor = as_role(site, "editor")
+    assert "un clic le dit" in editor.get("/a-relire").text
+    [shown] = [one for one in read(editor.get("/articles/archives")).find(".tabs a") if "aria-current" in one.attributes]
+    assert shown.text == "Archives"
 
 
 def test_nothing_to_review_is_said(make_app: MakeApp, make_kb: MakeKb, monkeypatch: pytest.MonkeyPatch) -> None:

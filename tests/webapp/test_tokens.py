@@ -49,7 +49,7 @@ CALLS = {
 
 @pytest.mark.parametrize(
     ("scopes", "allowed"),
-    [(("match",), {"match"}), (("read",), {"search", "list", "read"}), (("match", "read"), set(CALLS)), (("propose",), set())],
+    [(("match",), {"match"}), (("read",), {"search", "list", "read"}), (("match", "read"), set(CALLS))],
 )  # fmt: skip
 def test_a_token_opens_its_scopes_and_no_other(real: Flask, scopes: tuple[str, ...], allowed: set[str]) -> None:
     token = make_token(real, *scopes)
@@ -129,11 +129,14 @@ def test_a_token_ends_with_its_owners_account(real: Flask) -> None:
 def test_a_token_is_shown_once(real: Flask) -> None:
     client = visitor(real)
     response = send(client, "/compte/jetons", page="/compte", name="Chatbot", scopes=["match", "read"], days="365")
-    assert response.status_code == 201
-    token = read(response).one("code.secret").text
+    assert response.status_code == 303
+    assert "bible_" not in response.location
+    token = read(client.get(response.location)).one("code.secret").text
     assert token.startswith("bible_")
     assert real.test_client().get("/api/v1/articles", headers=bearer(token)).status_code == 200
+    # The page reloaded shows it no more, and makes no other.
     assert token not in client.get("/compte").text
+    assert client.get("/compte").text.count("/revoquer") == 1
     assert token not in client.get("/administration/jetons").text
 
 
@@ -148,7 +151,7 @@ def test_the_database_holds_no_token(real: Flask) -> None:
 @pytest.mark.parametrize(
     ("name", "scopes", "days"),
     [
-        ("", ["read"], 1), ("a" * 121, ["read"], 1), ("a", [], 1), ("a", ["admin"], 1), ("a", ["read", "admin"], 1), ("a", ["read"], 0),
+        ("", ["read"], 1), ("a" * 121, ["read"], 1), ("a", [], 1), ("a", ["admin"], 1), ("a", ["read", "propose"], 1), ("a", ["read"], 0),
         ("a", ["read"], 99_999),
     ],
 )  # fmt: skip

@@ -15,7 +15,7 @@ from webapp.accounts.models import MAX_NAME_CHARS, ApiToken, User
 from webapp.database import session
 
 PREFIX = "bible_"
-SCOPES = ("match", "read", "propose")
+SCOPES = ("match", "read")
 MAX_DAYS = 3650
 _SHOWN_CHARS = len(PREFIX) + 6
 # `last_used_at` is a hint for whoever cleans up: it need not cost a write for every request.

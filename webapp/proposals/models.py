@@ -16,6 +16,8 @@ Kind = Literal["edit", "create", "rename", "archive", "restore", "request"]
 State = Literal["open", "changes_requested", "accepted", "refused", "withdrawn"]
 Action = Literal["opened", "amended", "commented", "changes_requested", "accepted", "refused", "withdrawn", "solved"]
 OPEN: tuple[State, ...] = ("open", "changes_requested")
+# What writes a proposal's text.
+WRITING: tuple[Action, ...] = ("opened", "amended", "solved")
 
 
 class Proposal(Base):
@@ -65,6 +67,11 @@ class Proposal(Base):
     def services(self) -> tuple[str, ...]:
         """Keys of the services whose editors must agree."""
         return tuple(dict.fromkeys(key for key in (self.service, self.former_service) if key))
+
+    @property
+    def writer_id(self) -> int | None:
+        """Who wrote the text that it has now."""
+        return next((event.author_id for event in reversed(self.events) if event.action in WRITING), None)
 
     def record(self, action: Action, author_id: int | None, author_name: str, text: str = "") -> None:
         """Add what somebody did to its story."""

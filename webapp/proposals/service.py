@@ -29,7 +29,7 @@ from webapp import views
 from webapp.accounts import Account
 from webapp.accounts.models import User
 from webapp.database import session
-from webapp.proposals.models import OPEN, Action, Kind, Proposal, State
+from webapp.proposals.models import OPEN, WRITING, Action, Event, Kind, Proposal, State
 from webapp.state import Bible, bible
 
 log = logging.getLogger(__name__)
@@ -178,6 +178,11 @@ def may_decide(proposal: Proposal, account: Account) -> bool:
     return reviews(proposal, account) and (bible().settings.self_publish or not is_own)
 
 
+def may_publish(proposal: Proposal, account: Account) -> bool:
+    """Tell whether somebody may publish a proposal: who decides on it, whoever wrote its last text aside."""
+    return may_decide(proposal, account) and (bible().settings.self_publish or proposal.writer_id != account.id)
+
+
 def may_amend(proposal: Proposal, account: Account) -> bool:
     """Tell whether somebody may change a proposal: its author, and whoever reviews it."""
     return proposal.author_id == account.id or reviews(proposal, account)
@@ -236,7 +241,7 @@ def accept(proposal: Proposal, account: Account, tip: str, text: str = "") -> No
 
     def validate(changes: Mapping[str, str | None]) -> None:
         library = state.library.refreshed()
-        findings = blockers(library, changes)
+        findings = _findings(proposal, library, changes)
         if findings:
             raise NotPublishable(findings)
         if not account.is_admin and not owners(library, changes) <= account.services:
@@ -276,6 +281,17 @@ def _must_be_open(proposal: Proposal) -> None:
         raise ProposalError(_("Cette proposition est déjà close."))
 
 
+def _findings(proposal: Proposal, library: Library, changes: Mapping[str, str | None]) -> tuple[Finding, ...]:
+    """What forbids publishing a proposal: what its change would break, or a new article that is there already, word for word."""
+    there = library.articles.get(proposal.slug) if proposal.kind == "create" else None
+    if there is not None and changes.get(there.path) == there.source:
+        reason = _(
+            "Un article identique est déjà en ligne à cette adresse : cette proposition n'a plus d'objet. Retirez-la, ou refusez-la."
+        )
+        return (Finding(there.path, 1, "error", "already-live", reason),)
+    return blockers(library, changes)
+
+
 def blockers(library: Library, changes: Mapping[str, str | None]) -> tuple[Finding, ...]:
     """List what forbids publishing a change: a broken link or a new error in an article that it touches, a link elsewhere that it breaks.
 
@@ -304,7 +320,8 @@ def blockers(library: Library, changes: Mapping[str, str | None]) -> tuple[Findi
         for source in library.backlinks.get(slug, ()):
             other = new.articles.get(source)
             if other is not None and other.path not in changes:
-                reason = _("Cet article pointe vers « %(slug)s », qui ne serait plus en ligne : modifiez d'abord ce lien.", slug=slug)
+                title = library.articles[slug].title
+                reason = _("Cet article pointe vers « %(title)s », qui ne serait plus en ligne : modifiez d'abord ce lien.", title=title)
                 found.append(Finding(other.path, 1, "error", "broken-link", reason))
     return tuple(found)
 
@@ -357,7 +374,7 @@ def outlook(proposal: Proposal) -> Outlook:
     state = bible()
     assert proposal.tip is not None
     merge = state.proposals.merge(proposal.tip)
-    return Outlook(merge, () if merge.conflicts else blockers(state.library, merge.changes))
+    return Outlook(merge, () if merge.conflicts else _findings(proposal, state.library, merge.changes))
 
 
 @dataclass(frozen=True)
@@ -397,7 +414,10 @@ def _filtered(query: Query, which: Which) -> Query:
     if reviewer is not None:  # not those that were sent back, nor what somebody else must review
         query = query.where(Proposal.state == "open")
         if not bible().settings.self_publish:
-            query = query.where(sa.or_(Proposal.kind == "request", Proposal.author_id.is_distinct_from(reviewer.id)))
+            wrote = sa.select(Event.author_id).where(Event.proposal_id == Proposal.id, Event.action.in_(WRITING))
+            writer = wrote.order_by(Event.id.desc()).limit(1).correlate(Proposal).scalar_subquery()
+            others = sa.and_(Proposal.author_id.is_distinct_from(reviewer.id), writer.is_distinct_from(reviewer.id))
+            query = query.where(sa.or_(Proposal.kind == "request", others))
     elif which.state != "all":
         query = query.where(Proposal.state.in_(OPEN) if which.state == "open" else Proposal.state.not_in(OPEN))
     if which.service is not None:
@@ -445,7 +465,8 @@ def _reconciled(state: Bible) -> int:
             state.proposals.close(name)
         elif row.tip != branch.tip:
             row.base, row.tip, row.state = branch.base, branch.tip, "open"
-            row.record("amended", None, branch.author.name)
+            author = _user_of(branch)
+            row.record("amended", author.id if author else None, branch.author.name)
         else:
             continue
         changed += 1
@@ -472,7 +493,7 @@ def _row_of(branch: Branch) -> Proposal:
     # An article that comes, goes or moves, before those that are edited for it.
     main = next((one for one in articles if _kind_of(one) != "edit"), articles[0] if articles else None)
     before, after = _service_of(main.old_path, main.before) if main else "", _service_of(main.new_path, main.after) if main else ""
-    author = session().scalar(sa.select(User).where(User.email == branch.author.email.lower()))
+    author = _user_of(branch)
     proposal = Proposal(
         kind=_kind_of(main),
         slug=main.path.rsplit("/", 1)[-1].removesuffix(".md")[:200] if main else "",
@@ -488,6 +509,11 @@ def _row_of(branch: Branch) -> Proposal:
     )
     proposal.record("opened", proposal.author_id, proposal.author_name)
     return proposal
+
+
+def _user_of(branch: Branch) -> User | None:
+    """Who wrote a branch, known by the e-mail address."""
+    return session().scalar(sa.select(User).where(User.email == branch.author.email.lower()))
 
 
 def _service_of(path: str | None, text: str | None) -> str:

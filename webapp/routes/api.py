@@ -242,7 +242,7 @@ def _match_out(state: Bible, found: Match, channel: str, values: dict[str, str])
         title=article.title,
         service=article.service,
         confidence=found.confidence,
-        matched_on=found.matched_on,
+        matched_on=views.excerpt(state, article, found.matched_on),
         url=state.public_url(article),
         reply=_reply_out(views.reply_for(state, article, channel, values)),
     )

@@ -20,6 +20,7 @@ from webapp.state import bible
 blueprint = Blueprint("auth", __name__)
 
 _NEXT = "after_log_in"
+_NEW_TOKEN = "new_token"  # noqa: S105
 
 
 @blueprint.app_template_filter()
@@ -28,9 +29,21 @@ def scope_label(scope: str) -> str:
     labels: dict[str, str] = {
         "match": _("trouver la réponse à un message"),
         "read": _("chercher et lire les articles"),
-        "propose": _("proposer des changements"),
     }
     return labels[scope]
+
+
+@blueprint.app_template_filter()
+def browser_label(user_agent: str) -> str:
+    """Say which browser and which system a user agent is, in words."""
+    # Each names those that it is like: the first of the list that is there is the one.
+    browsers = {"Edg": "Edge", "Firefox": "Firefox", "FxiOS": "Firefox", "CriOS": "Chrome", "Chrome": "Chrome", "Safari": "Safari"}
+    systems = {"Android": "Android", "iPhone": "iOS", "iPad": "iOS", "Windows": "Windows", "Mac OS": "macOS", "Linux": "Linux"}
+    browser = next((name for sign, name in browsers.items() if sign in user_agent), None)
+    system = next((name for sign, name in systems.items() if sign in user_agent), None)
+    if browser is None:
+        return str(_("navigateur inconnu"))
+    return str(_("%(browser)s sur %(system)s", browser=browser, system=system)) if system else browser
 
 
 # ---- log in, log out ----
@@ -137,7 +150,7 @@ def switch_role() -> ResponseReturnValue:
 @blueprint.get("/compte")
 def account() -> ResponseReturnValue:
     """Show one's name, roles, password, log-ins and tokens."""
-    return _account_page()
+    return _account_page(new_token=cookie.pop(_NEW_TOKEN, ""))
 
 
 @blueprint.post("/compte/nom")
@@ -190,7 +203,9 @@ def create_token() -> ResponseReturnValue:
         _row, secret = tokens.create(_me(), request.form.get("name", ""), request.form.getlist("scopes"), days)
     except AccountError as error:
         return _account_page(token_error=str(error)), 422
-    return _account_page(new_token=secret), 201
+    # Shown by the next page and by no other: one that is reloaded makes no second token.
+    cookie[_NEW_TOKEN] = secret
+    return redirect(url_for("auth.account", _anchor="jetons"), code=303)
 
 
 @blueprint.post("/compte/jetons/<int:token_id>/revoquer")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from flask import Blueprint, abort, flash, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, g, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -16,13 +16,15 @@ from kb.article import Article
 from kb.draft import CHANNEL_PREFIX, Draft
 from kb.errors import ContentError, UnknownRevision, UnknownSlug
 from kb.git_store import check_path
+from kb.merge import FieldConflict
 from kb.proposals import FileChange, ProposalError
 from webapp import views
 from webapp.accounts import current_account
+from webapp.errors import expired, shows_again
 from webapp.proposals import editing, service
 from webapp.proposals.editing import Form
 from webapp.proposals.models import MAX_TEXT_CHARS, Proposal
-from webapp.routes.proposals import find_proposal
+from webapp.routes.proposals import find_proposal, is_amendable
 from webapp.routes.versions import live_text
 from webapp.state import bible
 
@@ -30,6 +32,8 @@ blueprint = Blueprint("editor", __name__)
 
 # The commit that the form was filled from; in a conflict, the proposal's comes before it.
 _SEEN = re.compile(r"(?:[0-9a-f]{40}-)?([0-9a-f]{40})")
+# Before a field's name: which of its texts solves the conflict.
+CHOICE_PREFIX = "choice."
 
 
 # ---- new and changed articles ----
@@ -46,7 +50,7 @@ def create() -> ResponseReturnValue:
         draft = Draft(service=answers.service if answers else wanted if wanted in keys else own, questions=questions).normalised()
         return _page(Form(draft), answers=answers)
     form = _posted(None)
-    if form.errors or _wants_preview():
+    if form.errors or _is_only_shown():
         return _page(form, answers=answers, status=422 if form.errors else 200)
     return _submitted(form, form.draft.applied_to(None), answers)
 
@@ -65,9 +69,21 @@ def edit(slug: str) -> ResponseReturnValue:
         return _page(Form(_with_question(Draft.from_article(original), answers), original, seen), answers=answers)
     form = _posted(article)
     assert form.original is not None
-    if form.errors or _wants_preview():
+    if form.errors or _is_only_shown():
         return _page(form, answers=answers, status=422 if form.errors else 200)
     return _submitted(form, form.draft.applied_to(form.original), answers)
+
+
+@shows_again(*(f"editor.{name}" for name in ("create", "edit", "amend", "solve", "archive")))
+def again(**where: object) -> ResponseReturnValue:
+    """Show the form whose session expired, with what was typed."""
+    g.is_expired = True
+    flash(expired(), "error")
+    view = current_app.ensure_sync(current_app.view_functions[request.endpoint or ""])
+    response = current_app.make_response(view(**where))
+    if not response.location:  # a conflict that went away leads back to its proposal
+        response.status_code = 400
+    return response
 
 
 def _with_question(draft: Draft, answers: Proposal | None) -> Draft:
@@ -90,12 +106,14 @@ def _submitted(form: Form, new: Article, answers: Proposal | None) -> ResponseRe
 def amend(number: int) -> ResponseReturnValue:
     """Change what a proposal says."""
     proposal = _own_proposal(number)
+    if proposal.kind == "archive":
+        return _amend_archive(proposal)
     changes = _changes(proposal)
     own, before, after = _texts(changes)
     if request.method == "GET":
         return _page(Form(Draft.from_article(after), after, proposal.tip or ""), proposal=proposal)
     form = _form_from(Draft.from_form(request.form), after if before else None, after)
-    if form.errors or _wants_preview():
+    if form.errors or _is_only_shown():
         return _page(form, proposal=proposal, status=422 if form.errors else 200)
     if request.form.get("seen") != proposal.tip:
         return _page(replace(form, errors={"": (_stale(),)}), proposal=proposal, status=409)
@@ -128,8 +146,8 @@ def solve(number: int) -> ResponseReturnValue:
     seen = f"{proposal.tip}-{state.store.head()}"
     if request.method == "GET":
         return _page(Form(conflict.merged.draft, live, seen, conflicts=chosen), proposal=proposal)
-    form = replace(_form_from(Draft.from_form(request.form), live, live), conflicts=chosen)
-    if form.errors or _wants_preview():
+    form = _chosen(chosen, live)
+    if form.errors or _is_only_shown():
         return _page(form, proposal=proposal, status=422 if form.errors else 200)
     if request.form.get("seen") != seen:
         return _page(replace(form, errors={"": (_stale(),)}), proposal=proposal, status=409)
@@ -144,6 +162,20 @@ def solve(number: int) -> ResponseReturnValue:
         return _page(replace(form, errors={"": (str(error),)}), proposal=proposal, status=409)
     flash(_("Conflit résolu. La proposition attend une relecture."), "ok")
     return redirect(url_for("proposals.show", number=number), code=303)
+
+
+def _chosen(conflicts: Mapping[str, FieldConflict], live: Article) -> Form:
+    """Read the form that solves a conflict: the text chosen for each field, or the one that was typed."""
+    posted = request.form.to_dict()
+    choices = {name: choice for name in conflicts if (choice := posted.get(f"{CHOICE_PREFIX}{name}", "")) in ("live", "proposed", "own")}
+    for name, choice in choices.items():
+        if choice != "own":
+            posted[name] = conflicts[name].live if choice == "live" else conflicts[name].proposed
+    form = replace(_form_from(Draft.from_form(posted), live, live), conflicts=conflicts, choices=choices)
+    if request.form.get("action") == "preview":
+        return form
+    missing = {name: (*form.errors.get(name, ()), _("Choisissez le texte à garder.")) for name in conflicts if name not in choices}
+    return replace(form, errors={**form.errors, **missing})
 
 
 def _with_others(change: service.Change, others: Mapping[str, str | None], *own: str | None) -> service.Change:
@@ -164,8 +196,8 @@ def _files(changes: list[FileChange]) -> dict[str, str | None]:
 
 def _own_proposal(number: int) -> Proposal:
     proposal = find_proposal(number)
-    if not proposal.is_open or proposal.is_request or proposal.kind in ("archive", "restore"):
-        abort(409, _("Cette proposition ne se modifie pas : elle est close, ou elle déplace l'article sans changer son texte."))
+    if not proposal.is_open or not is_amendable(proposal):
+        abort(409, _("Cette proposition ne se modifie pas : elle est close, ou elle rétablit l'article sans changer son texte."))
     if not service.may_amend(proposal, current_account()):
         abort(403, _("Seuls l'auteur de la proposition et les rédacteurs du service peuvent la modifier."))
     return proposal
@@ -194,30 +226,81 @@ def archive(slug: str) -> ResponseReturnValue:
     """Propose to take an article off line, its address leading to another one or to none."""
     state = bible()
     article = state.library.get(slug)
-    links = [state.library.articles[source] for source in state.library.backlinks.get(article.slug, ())]
-    error = None
-    replacement_slug = request.form.get("replacement", "").strip()
-    if request.method == "POST":
-        try:
-            replacement = state.library.get(replacement_slug) if replacement_slug else None
-            if replacement is not None and replacement.slug == article.slug:
-                raise ProposalError(_("Un article ne se remplace pas lui-même : choisissez-en un autre, ou aucun."))
-            live, base = live_text(state, article)
-            if replacement is not None:
-                replacement, base = live_text(state, replacement)
-            change = service.Change("archive", live.slug, live.title, live.service, git_proposals.archive(live, replacement))
-            proposal = service.submit(change, current_account(), _message(), base)
-            return redirect(url_for("proposals.show", number=proposal.id), code=303)
-        except (UnknownSlug, ProposalError, ContentError) as problem:
-            error = str(problem)
+    if request.method == "GET" or _is_only_shown():
+        return _archive_page(article)
+    try:
+        replacement = _replacement_of(article)
+        live, base = live_text(state, article)
+        if replacement is not None:
+            replacement, base = live_text(state, replacement)
+        change = service.Change("archive", live.slug, live.title, live.service, git_proposals.archive(live, replacement))
+        proposal = service.submit(change, current_account(), _message(), base)
+    except (UnknownSlug, ProposalError, ContentError) as error:
+        return _archive_page(article, error=str(error))
+    flash(_("Proposition envoyée au service %(name)s.", name=state.context.service(proposal.service).name), "ok")
+    return redirect(url_for("proposals.show", number=proposal.id), code=303)
+
+
+def _amend_archive(proposal: Proposal) -> ResponseReturnValue:
+    """Change which article replaces the one that a proposal takes off line."""
+    changes = _changes(proposal)
+    found = ((one, editing.passage_of(one, changes)) for one in changes)
+    own, passage = next(((one, passage) for one, passage in found if passage is not None and not passage.comes_back), (None, None))
+    if own is None or passage is None:
+        abort(409, _("Cette proposition ne contient aucun article à modifier."))
+    holder = passage.holder
+    if request.method == "GET" or _is_only_shown():
+        return _archive_page(passage.article, proposal, holder.title if holder else "")
+    try:
+        if request.form.get("seen") != proposal.tip:
+            raise ProposalError(_stale())
+        replacement = _replacement_of(passage.article)
+        if replacement is not None:
+            replacement = _as_it_was(replacement, proposal.base or "")
+        files = git_proposals.archive(passage.article, replacement)
+        change = service.Change("archive", proposal.slug, proposal.title, proposal.service, files)
+        own_paths = own.old_path, own.new_path, holder.path if holder else None
+        service.amend(proposal, _with_others(change, _files(changes), *own_paths), current_account(), _message())
+    except (UnknownSlug, ProposalError, ContentError) as error:
+        return _archive_page(passage.article, proposal, error=str(error))
+    return redirect(url_for("proposals.show", number=proposal.id), code=303)
+
+
+def _replacement_of(article: Article) -> Article | None:
+    """The article that is to take the place of another, as the form names it."""
+    typed = request.form.get("replacement", "").strip()
+    if not typed:
+        return None
+    try:
+        found = editing.find_article(typed)
+    except UnknownSlug:
+        raise ProposalError(_("Aucun article n'a pour titre ou pour adresse « %(typed)s ».", typed=typed[:300])) from None
+    if found.slug == article.slug:
+        raise ProposalError(_("Un article ne se remplace pas lui-même : choisissez-en un autre, ou aucun."))
+    return found
+
+
+def _as_it_was(article: Article, base: str) -> Article:
+    """Read an article at the commit that a proposal began from."""
+    try:
+        return Article.parse(bible().store.read(article.path, base), article.path)
+    except UnknownSlug:
+        raise ProposalError(
+            _("« %(title)s » est plus récent que cette proposition : retirez-la, puis archivez de nouveau.", title=article.title)
+        ) from None
+
+
+def _archive_page(article: Article, proposal: Proposal | None = None, replacement: str = "", error: str = "") -> ResponseReturnValue:
+    library = bible().library
     page = render_template(
         "editor/archive.html",
         article=article,
-        links=links,
-        replacement=replacement_slug,
+        proposal=proposal,
+        links=[library.articles[source] for source in library.backlinks.get(article.slug, ())],
+        replacement=request.form.get("replacement", replacement),
         message=_message(),
         error=error,
-        articles=_titles(),
+        titles=sorted((one.title for one in library.articles.values() if one.slug != article.slug), key=str.casefold),
     )
     return page, 422 if error else 200
 
@@ -230,7 +313,8 @@ def preview() -> ResponseReturnValue:
     shown = editing.preview(form.draft, form.original)
     beside = {name: [{"severity": "error", "message": message} for message in messages] for name, messages in form.errors.items()}
     for name, findings in shown.findings.items():
-        beside.setdefault(name, []).extend({"severity": one.severity, "message": one.message} for one in findings)
+        new = [one for one in findings if one.message not in form.errors.get(name, ())]
+        beside.setdefault(name, []).extend({"severity": one.severity, "message": one.message} for one in new)
     html = render_template("editor/_preview.html", preview=shown, channels=bible().context.channels)
     near = render_template("editor/_near.html", near=_near(shown))
     return jsonify(html=html, near=near, findings=beside)
@@ -280,15 +364,12 @@ def _request_answered() -> Proposal | None:
 
 
 def _message() -> str:
-    return request.form.get("message", "").replace("\r\n", "\n").strip()[:MAX_TEXT_CHARS]
+    return views.told(request.form.get("message", "").replace("\r\n", "\n").strip()[:MAX_TEXT_CHARS])[:MAX_TEXT_CHARS]
 
 
-def _wants_preview() -> bool:
-    return request.form.get("action") == "preview"
-
-
-def _titles() -> list[tuple[str, str]]:
-    return [(article.slug, article.title) for article in sorted(bible().library.articles.values(), key=lambda one: one.title.casefold())]
+def _is_only_shown() -> bool:
+    """Whether a form that was posted is shown again, and nothing written: for a preview, or because its session expired."""
+    return request.form.get("action") == "preview" or "is_expired" in g
 
 
 def _near(shown: editing.Preview) -> list[tuple[Article, int]]:
@@ -299,17 +380,21 @@ def _near(shown: editing.Preview) -> list[tuple[Article, int]]:
 def _page(form: Form, proposal: Proposal | None = None, answers: Proposal | None = None, status: int = 200) -> ResponseReturnValue:
     state = bible()
     shown = editing.preview(form.draft, form.original)
+    slug = form.original.slug if form.original else form.draft.slug
+    about = service.open_about(slug) if slug else []
     page = render_template(
         "editor/form.html",
         form=form,
         preview=shown,
         near=_near(shown),
         proposal=proposal,
+        others=[one for one in about if not one.is_request and one is not proposal],
         answers=answers,
         services={key: state.context.service(key) for key in state.context.services},
         channels=state.context.channels,
         other_channels=[key for key in form.draft.channels if key not in state.context.channels],
         channel_prefix=CHANNEL_PREFIX,
+        choice_prefix=CHOICE_PREFIX,
         word_diff=diff.word_diff,
         today=views.today(),
     )

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from kb import diff, paths, replies
+from kb import diff, replies
 from kb.article import Article
 from kb.diff import FieldChange, Hunk
 from kb.draft import Draft
@@ -19,7 +19,9 @@ from kb.proposals import FileChange, ProposalError
 from webapp import views
 from webapp.accounts import Account, current_account
 from webapp.database import session
+from webapp.errors import expired, shows_again
 from webapp.proposals import service
+from webapp.proposals.editing import Passage, passage_of, sides
 from webapp.proposals.models import MAX_TEXT_CHARS, Proposal, State
 from webapp.proposals.service import NotPublishable
 from webapp.state import Bible, bible
@@ -32,17 +34,18 @@ _MAX_NUMBER = 2**31 - 1  # what the database counts to
 
 @dataclass(frozen=True)
 class ChangeView:
-    """One file of a proposal as its reviewer reads it: fields and rendered page, or the source: on demand, or where it is no article."""
+    """One file of a proposal as its reviewer reads it: fields and rendered page, or the source: on demand, or where it is no article.
+
+    ``passage`` says what happens to an article that goes off line or comes back; ``title`` is its title, the path of what is no article.
+    """
 
     change: FileChange
+    title: str
     fields: tuple[FieldChange, ...]
     page: Markup
     source: tuple[Hunk, ...]
     problem: str = ""
-
-    @property
-    def is_moved(self) -> bool:
-        return self.change.old_path is not None and self.change.new_path is not None and self.change.old_path != self.change.new_path
+    passage: Passage | None = None
 
 
 @blueprint.get("/")
@@ -132,7 +135,8 @@ def accept(number: int) -> ResponseReturnValue:
     proposal = find_proposal(number)
     if proposal.is_request:
         abort(409, _("Une demande n'a pas de texte à publier : écrivez d'abord la réponse."))
-    _must_decide(proposal)
+    if not service.may_publish(proposal, current_account()):
+        abort(403, _why_not(proposal, current_account()))
     try:
         service.accept(proposal, current_account(), request.form.get("tip", ""), _text())
     except NotPublishable as error:
@@ -141,8 +145,30 @@ def accept(number: int) -> ResponseReturnValue:
         return _page(proposal, error=str(error), status=409)
     except StoreError as error:
         return _page(proposal, error=str(error), status=503)
-    flash(_("« %(title)s » est en ligne.", title=proposal.title), "ok")
+    flash(_published(proposal), "ok")
     return _back(number)
+
+
+def _published(proposal: Proposal) -> str:
+    """Say what a publication did."""
+    if proposal.kind != "archive":
+        return str(_("« %(title)s » est en ligne.", title=proposal.title))
+    instead = _article_at(proposal.slug)
+    if instead is None:
+        return str(_("« %(title)s » n'est plus en ligne.", title=proposal.title))
+    return str(_("« %(title)s » n'est plus en ligne : son adresse mène à « %(other)s ».", title=proposal.title, other=instead.title))
+
+
+def _article_at(slug: str) -> Article | None:
+    """The article that an address leads to."""
+    library = bible().library
+    return library.articles.get(library.aliases.get(slug, slug))
+
+
+@shows_again(*(f"proposals.{name}" for name in ("comment", "request_changes", "refuse", "withdraw", "settle", "accept")))
+def again(number: int) -> ResponseReturnValue:
+    """Show the form whose session expired, with what was typed."""
+    return _page(find_proposal(number), error=expired(), status=400)
 
 
 def find_proposal(number: int) -> Proposal:
@@ -156,6 +182,8 @@ def find_proposal(number: int) -> Proposal:
 def _decided(number: int, state: State, missing: str) -> ResponseReturnValue:
     proposal = find_proposal(number)
     _must_decide(proposal)
+    if state == "changes_requested" and not is_amendable(proposal):
+        abort(409, _("Un rétablissement ne se modifie pas : commentez-le, ou refusez-le."))
     text = _text()
     return _closed(proposal, state, text) if text else _page(proposal, error=missing, status=422)
 
@@ -165,25 +193,55 @@ def _closed(proposal: Proposal, state: State, text: str) -> ResponseReturnValue:
         service.decide(proposal, current_account(), state, text)
     except ProposalError as error:
         return _page(proposal, error=str(error), status=409)
+    said: dict[State, str] = {
+        "withdrawn": _("Votre demande est retirée.") if proposal.is_request else _("Votre proposition est retirée."),
+        "accepted": _("La demande est close."),
+        "refused": _("La demande est refusée : son auteur lira le motif.")
+        if proposal.is_request
+        else _("La proposition est refusée : son auteur lira le motif."),
+        "changes_requested": _("L'auteur est invité à modifier sa proposition."),
+    }
+    flash(said[state], "ok")
     return _back(proposal.id)
 
 
+def is_amendable(proposal: Proposal) -> bool:
+    """Tell whether a proposal has something to modify: a text, or the article that replaces another."""
+    return not proposal.is_request and proposal.kind != "restore"
+
+
 def _must_decide(proposal: Proposal) -> None:
-    account = current_account()
-    if not service.may_decide(proposal, account):
-        own = _is_own_review(proposal, account)
-        abort(
-            403, _("Personne ne publie sa propre proposition : un autre rédacteur du service la relit.") if own else _only_editors(proposal)
+    if not service.may_decide(proposal, current_account()):
+        abort(403, _why_not(proposal, current_account()))
+
+
+def _why_not(proposal: Proposal, account: Account) -> str:
+    """Say why somebody may not publish a proposal, or decide on it, and who may."""
+    if not service.reviews(proposal, account):
+        return _who_decides(proposal)
+    if proposal.author_id == account.id:
+        return str(_("Personne ne publie sa propre proposition : un autre rédacteur du service la relit, ou un administrateur."))
+    return str(_("Vous avez écrit le dernier texte de cette proposition : un autre rédacteur du service la publie, ou un administrateur."))
+
+
+def _who_decides(proposal: Proposal) -> str:
+    names = [bible().context.service(key).name for key in reversed(proposal.services)]
+    if len(names) > 1:
+        return str(
+            _(
+                "Cet article change de service, et il faut l'accord des deux : décide qui est rédacteur de « %(old)s » et de « %(new)s » "
+                "à la fois, ou administrateur.",
+                old=names[0],
+                new=names[1],
+            )
         )
-
-
-def _only_editors(proposal: Proposal) -> str:
-    names = ", ".join(bible().context.service(key).name for key in proposal.services)
-    return str(_("Seuls les rédacteurs du service décident : %(names)s.", names=names))
+    if not names:
+        return str(_("Seuls les administrateurs décident."))
+    return str(_("Seuls les rédacteurs du service décident : %(names)s.", names=names[0]))
 
 
 def _text() -> str:
-    return request.form.get("text", "").replace("\r\n", "\n").strip()[:MAX_TEXT_CHARS]
+    return views.told(request.form.get("text", "").replace("\r\n", "\n").strip()[:MAX_TEXT_CHARS])[:MAX_TEXT_CHARS]
 
 
 def _back(number: int) -> ResponseReturnValue:
@@ -196,7 +254,7 @@ def _page(proposal: Proposal, error: str = "", status: int = 200) -> ResponseRet
     outlook = None
     try:
         if proposal.base and proposal.tip:
-            changes = [_change_view(state, change) for change in state.proposals.file_changes(proposal.base, proposal.tip)]
+            changes = _change_views(state, state.proposals.file_changes(proposal.base, proposal.tip))
         outlook = service.outlook(proposal) if proposal.is_open and not proposal.is_request else None
     except StoreError as unreadable:  # it can still be talked of, and refused
         error = error or str(unreadable)
@@ -207,40 +265,43 @@ def _page(proposal: Proposal, error: str = "", status: int = 200) -> ResponseRet
         outlook=outlook,
         shown=_shown(),
         may_decide=proposal.is_open and service.may_decide(proposal, account),
+        may_publish=proposal.is_open and service.may_publish(proposal, account),
         may_amend=proposal.is_open and service.may_amend(proposal, account),
+        is_amendable=is_amendable(proposal),
         is_author=proposal.author_id == account.id,
-        is_own_review=_is_own_review(proposal, account),
-        owners=[state.context.service(key) for key in proposal.services],
-        article=state.library.articles.get(state.library.aliases.get(proposal.slug, proposal.slug)),
+        why_not=_why_not(proposal, account),
+        owners=[state.context.service(key) for key in reversed(proposal.services)],
+        article=_article_at(proposal.slug),
         text=_text() if error else "",
         error=error,
     )
     return page, status
 
 
-def _is_own_review(proposal: Proposal, account: Account) -> bool:
-    """Whether only the rule that nobody publishes their own proposal keeps somebody from deciding."""
-    is_own = proposal.author_id == account.id and not proposal.is_request
-    return is_own and service.reviews(proposal, account) and not bible().settings.self_publish
+def _change_views(state: Bible, changes: list[FileChange]) -> list[ChangeView]:
+    found = [_change_view(state, change, passage_of(change, changes)) for change in changes]
+    # Of the article that takes or gives back an address, the passage says it all.
+    holders = {view.passage.holder.path for view in found if view.passage and view.passage.holder}
+    return [view for view in found if view.change.path not in holders or view.fields or view.source]
 
 
-def _change_view(state: Bible, change: FileChange) -> ChangeView:
+def _change_view(state: Bible, change: FileChange, passage: Passage | None) -> ChangeView:
     if _shown() == "source":
-        return ChangeView(change, (), Markup(), _source(change))
+        return ChangeView(change, change.path, (), Markup(), _source(change))
     try:
-        before, after = (_article(text, path) for text, path in ((change.before, change.old_path), (change.after, change.new_path)))
+        before, after = sides(change)
         for article in (before, after):
             if article is not None:
                 check_placeholders(article)
-        if before is None and after is None:  # a file beside the articles
-            return ChangeView(change, (), Markup(), _source(change))
     except ContentError as error:
-        return ChangeView(change, (), Markup(), _source(change), error.problem.message)
+        return ChangeView(change, change.path, (), Markup(), _source(change), error.problem.message)
+    shown = after or before
+    if shown is None:  # a file beside the articles
+        return ChangeView(change, change.path, (), Markup(), _source(change))
     drafts = [Draft.from_article(article) if article else None for article in (before, after)]
-    fields = tuple(diff.field_changes(*drafts))
-    if change.new_path is None or change.new_path.startswith(f"{paths.ARCHIVE}/"):
-        fields = ()
-    return ChangeView(change, fields, Markup(diff.html_diff(_html(state, before), _html(state, after))), ())  # noqa: S704  # of sanitised pages
+    fields = () if passage and not passage.comes_back else tuple(diff.field_changes(*drafts))
+    page = _html(state, shown) if passage else diff.html_diff(_html(state, before), _html(state, after))
+    return ChangeView(change, shown.title, fields, Markup(page), (), passage=passage)  # noqa: S704  # of sanitised pages
 
 
 def _source(change: FileChange) -> tuple[Hunk, ...]:
@@ -249,10 +310,6 @@ def _source(change: FileChange) -> tuple[Hunk, ...]:
 
 def _shown() -> str:
     return "source" if request.args.get("vue") == "source" else "lecture"
-
-
-def _article(text: str | None, path: str | None) -> Article | None:
-    return Article.parse(text, path) if text is not None and path is not None and path.endswith(".md") else None
 
 
 def _html(state: Bible, article: Article | None) -> str:

@@ -14,7 +14,9 @@ from kb.errors import ContentError, UnknownSlug
 from kb.proposals import ProposalError
 from webapp import views
 from webapp.accounts import current_account
+from webapp.errors import expired, shows_again
 from webapp.proposals import service
+from webapp.proposals.editing import find_article
 from webapp.proposals.models import Proposal
 from webapp.proposals.service import Change
 from webapp.routes.desk import FRAGMENT_HEADER
@@ -65,6 +67,14 @@ def no_answer() -> ResponseReturnValue:
     return _sent(service.ask(current_account(), key, f"Sujet sans réponse : « {views.shortened(question, TITLE_CHARS)} »", question))
 
 
+@shows_again("requests.wrong_answer", "requests.no_answer")
+def again() -> ResponseReturnValue:
+    """Show the form whose session expired, with what was typed."""
+    is_wrong_answer = request.endpoint == "requests.wrong_answer"
+    article = bible().library.get(request.form.get("article", "")) if is_wrong_answer else None
+    return _again(expired(), _question()[0], article)
+
+
 def _question() -> tuple[str, int]:
     """The question, masked, and its length as it was typed."""
     typed = request.form.get("question", "").replace("\r\n", "\n").strip()
@@ -83,14 +93,10 @@ def _must_fit(question: str, length: int) -> None:
 
 def _right_article(state: Bible) -> Article | None:
     """The article that the agent says is right: the title that they typed, else the one that they picked."""
-    typed = " ".join(request.form.get("right_title", "").split())
+    typed = request.form.get("right_title", "").strip()
     slug = request.form.get("right", "")
-    if typed:
-        slug = next((one.slug for one in state.library.articles.values() if one.title.casefold() == typed.casefold()), typed)
-    if not slug:
-        return None
     try:
-        return state.library.get(slug)
+        return find_article(typed) if typed else state.library.get(slug) if slug else None
     except UnknownSlug:
         raise _Refused(_("Aucun article ne porte ce titre : choisissez-le dans la liste, ou laissez ce champ vide.")) from None
 

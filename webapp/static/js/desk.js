@@ -118,7 +118,8 @@ results.addEventListener("submit", async (event) => {
     const shown = document.createElement("template");
     shown.innerHTML = await answer.text();
     const next = shown.content.firstElementChild;
-    request.replaceWith(next);
+    // What was sent takes the place of what sends it.
+    (answer.ok ? request.closest("details") : request).replaceWith(next);
     (answer.ok ? next : next.querySelector("textarea")).focus();
   } catch (error) {
     button.disabled = false;

@@ -27,7 +27,8 @@ async function refresh() {
   pending = new AbortController();
   const open = [...preview.querySelectorAll("details")].findIndex((one) => one.open);
   try {
-    const answer = await fetch(words.previewUrl, { method: "POST", body: new FormData(form), signal: pending.signal });
+    const answer = await fetch(words.previewUrl, { method: "POST", body: new FormData(form), signal: pending.signal, headers: { "X-Bible-Fragment": "1" } });
+    if ([400, 401].includes(answer.status)) { toast(words.expired, "error"); return; }
     if (!answer.ok) throw new Error(String(answer.status));
     const found = await answer.json();
     preview.innerHTML = found.html;
@@ -53,13 +54,37 @@ function count(field) {
 form.querySelectorAll("textarea").forEach(count);
 form.addEventListener("input", (event) => {
   isChanged = true;
+  if (event.target.type === "radio") return; // see the conflicts
   count(event.target);
+  keepOwn(event.target);
   clearTimeout(timer);
   timer = setTimeout(refresh, DELAY_MS);
 });
 form.addEventListener("submit", () => { isChanged = false; });
 form.querySelector("[data-leave]").addEventListener("click", () => { isChanged = false; });
 addEventListener("beforeunload", (event) => { if (isChanged) event.preventDefault(); });
+
+// ---- conflicts: the text that is chosen goes into the field, and what is typed there is one's own ----
+const own = new Map();
+
+function keepOwn(field) {
+  const box = form.querySelector(`[data-conflict="${CSS.escape(field.name)}"]`);
+  if (!box) return;
+  own.set(field.name, field.value);
+  box.querySelector("[value=own]").checked = true;
+}
+
+form.addEventListener("change", (event) => {
+  const box = event.target.type === "radio" && event.target.closest(".conflict");
+  if (!box) return;
+  const name = box.dataset.conflict;
+  const field = form.elements[name];
+  const typed = own.get(name) ?? field.value;
+  field.value = box.querySelector(`[data-side="${event.target.value}"]`)?.textContent ?? typed;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  own.set(name, typed);
+  event.target.checked = true;
+});
 
 // ---- what is put at the caret ----
 function insert(field, text) {
@@ -79,16 +104,8 @@ let looking;
 let lookTimer;
 
 form.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-pick-link], [data-pick-value], [data-take]");
+  const button = event.target.closest("[data-pick-link], [data-pick-value]");
   if (!button) return;
-  if (button.dataset.take) {
-    const box = button.closest(".conflict");
-    const field = form.elements[box.dataset.conflict];
-    field.value = box.querySelector(`[data-side="${button.dataset.take}"]`).textContent;
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-    field.focus();
-    return;
-  }
   target = form.elements[button.dataset.pickLink ?? button.dataset.pickValue];
   if (button.dataset.pickValue) { valuePicker.showModal(); return; }
   input.value = "";
