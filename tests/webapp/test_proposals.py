@@ -229,6 +229,15 @@ def test_what_people_say_of_a_citizen_is_masked(house: House) -> None:
     assert "Lambert" not in str(pygit2.Repository(str(house.root))[proposal.tip].message)  # type: ignore[attr-defined]
 
 
+def test_what_colleagues_say_of_a_service_is_kept(house: House) -> None:
+    """Else the reviewer who writes the new number of a desk would lose it."""
+    said = "Le nouveau numéro de l'accueil : 02 61 91 40 99, 3 rue du Port, accueil@ville.example."
+    agnes = house.as_("agnes")
+    number = agnes.propose(EDIT, lead="Le bac est à la mairie.")
+    agnes.post(f"/propositions/{number}/commenter", text=said)
+    assert [event.text for event in house.row(number).events if event.text] == [said]
+
+
 def test_a_reviewer_reads_names_and_dates_not_keys(shared: House) -> None:
     number = shared.as_("agnes").propose(EDIT, service="voirie", review_by="2031-09-07", see_also="trou")
     page = shared.as_("lea").page(f"/propositions/{number}")
