@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import random
 import shutil
@@ -93,6 +94,8 @@ def measure_editing(kb: Path, index: Path, embedder: Embedder, work: Path) -> Ed
     logs = tuple(_timed_ms(partial(_git, work / "kb", "log", "--format=%H", "--", path)) for path in asked)
     settings = BenchSettings(kb_dir=work / "kb", var_dir=work / "var", watch=False, secret_key="benchmark", embedder=embedder)  # noqa: S106
     app = create_app(settings)
+    gc.collect()
+    gc.freeze()  # as gunicorn.conf.py does
     try:
         with _other_worker(settings) as other, app.app_context(), app.test_request_context():
             found = [_accepted(app, other, path, number) for number, path in enumerate(chance.sample(paths, ACCEPTED))]
@@ -102,6 +105,7 @@ def measure_editing(kb: Path, index: Path, embedder: Embedder, work: Path) -> Ed
         client.get("/propositions/")
         lists = tuple(_timed_ms(lambda: client.get("/propositions/?vue=ouvertes")) for _ in range(LISTS))
     finally:
+        gc.unfreeze()
         app.extensions["bible"].live.stop()
         shutil.rmtree(work, ignore_errors=True)
     return Editing(len(paths), COMMITS, PROPOSALS, histories, logs, lists, *zip(*found, strict=True))
@@ -167,6 +171,8 @@ def _other_worker(settings: Settings) -> Iterator[Connection]:
 def _watch(there: Connection, kb: Path, index: Path) -> None:
     live = LiveEngine(kb, index, load_settings().load_embedder)
     live.start()
+    gc.collect()
+    gc.freeze()
     time.sleep(1.5)  # the watch is set up by then
     there.send("ready")
     while True:
@@ -198,4 +204,4 @@ def _wait(is_found: Callable[[], bool], what: str) -> None:
     while not is_found():
         if time.perf_counter() > limit:
             raise ServingError(f"{what} was not found within {WAIT_SECONDS} s")
-        time.sleep(0.005)
+        time.sleep(0.02)  # a question every 5 ms would itself slow the worker that is asked

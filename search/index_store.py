@@ -161,7 +161,7 @@ class IndexStore:
                 name = self.pointer.read_text(encoding="ascii").strip()
                 if held is not None and name == _generation_name(held) and (self.folder / name / "meta.json").exists():
                     return held
-                return _load(self.folder / name)
+                return _load(self.folder / name, held)
             except (OSError, UnicodeDecodeError, IndexDamaged):
                 continue
         return None
@@ -216,8 +216,9 @@ class IndexStore:
 
         if self.embedder is not None:
             self._write_vectors(folder, added, base, plan, progress)
+        shared = _shared_digests(folder, base) if base else {}
         for path in folder.rglob("*"):
-            if path.is_file():
+            if path.is_file() and path.relative_to(folder).as_posix() not in shared:
                 _sync(path)
         meta = Meta(
             format=FORMAT,
@@ -227,7 +228,7 @@ class IndexStore:
             content_hash=library.content_hash,
             synonyms_hash=library.context.synonyms_hash,
             documents=plan.documents,
-            files=_digests(folder),
+            files=_digests(folder, shared),
         )
         (folder / "meta.json").write_text(meta.model_dump_json(), encoding="utf-8")
         _sync(folder / "meta.json")
@@ -394,14 +395,15 @@ def _key(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def _load(folder: Path) -> Index:
+def _load(folder: Path, held: Index | None = None) -> Index:
+    """Open a generation whose files are whole; those that it shares with one that is open were read already."""
     try:
         meta = Meta.model_validate_json((folder / "meta.json").read_bytes())
     except (OSError, ValueError) as error:
         raise IndexDamaged(f"{folder}: meta.json ({error})") from error
     if meta.format != FORMAT:
         raise IndexDamaged(f"{folder}: format {meta.format}, {FORMAT} expected")
-    if _digests(folder) != meta.files:
+    if _digests(folder, _shared_digests(folder, held) if held else None) != meta.files:
         raise IndexDamaged(f"{folder}: a file is missing or truncated")
     try:
         return _open(folder, meta)
@@ -427,11 +429,21 @@ def _open(folder: Path, meta: Meta) -> Index:
     return Index(meta, row_documents, row_passages, row_asks, vectors, terms, KeywordIndex(folder / "whoosh"))
 
 
-def _digests(folder: Path) -> dict[str, tuple[int, str]]:
-    found = {}
+def _shared_digests(folder: Path, base: Index) -> dict[str, tuple[int, str]]:
+    """Sizes and digests of the files that a generation shares with the one that it extends: they are on the disk, and were read once."""
+    known = base.keywords.folder.parent
+    return {
+        name: digest
+        for name, digest in base.meta.files.items()
+        if (folder / name).exists() and (known / name).exists() and (folder / name).samefile(known / name)
+    }
+
+
+def _digests(folder: Path, shared: Mapping[str, tuple[int, str]] | None = None) -> dict[str, tuple[int, str]]:
+    found = dict(shared or {})
     for path in sorted(folder.rglob("*")):
         # Whoosh leaves its lock file behind; it holds nothing.
-        if path.is_file() and path.name not in {"meta.json", "MAIN_WRITELOCK"}:
+        if path.is_file() and path.name not in {"meta.json", "MAIN_WRITELOCK"} and path.relative_to(folder).as_posix() not in found:
             digest = hashlib.blake2b(digest_size=16)
             with path.open("rb") as file:
                 while block := file.read(1 << 20):
