@@ -65,13 +65,14 @@ def check_library(library: Library, today: dt.date) -> list[Finding]:
     return sorted(findings)
 
 
-def check_article(article: Article, library: Library, today: dt.date) -> list[Finding]:
+def check_article(article: Article, library: Library, today: dt.date, *, errors_only: bool = False) -> list[Finding]:
     """Check one article against a library, which may hold another version of it, or none: a draft.
 
     Args:
         article: the article to check.
         library: where its links, its twins and the facts are looked for; when it is renamed, its old version is passed over.
         today: the day from which a review date is overdue.
+        errors_only: leave the warnings aside; comparing the questions of thousands of articles takes a while.
 
     Returns:
         The findings ordered by line.
@@ -79,7 +80,8 @@ def check_article(article: Article, library: Library, today: dt.date) -> list[Fi
     if article.slug not in library.articles:
         former = [library.articles[alias] for alias in article.meta.aliases if alias in library.articles]
         library = library.changed({old.path: None for old in former}) if former else library
-    return sorted(_findings(_Subject(article, _Index(library), today)))
+    rules = _ERROR_RULES if errors_only else _ERROR_RULES + _WARNING_RULES
+    return sorted(_findings(_Subject(article, _Index(library), today), rules))
 
 
 # Where a finding about what is missing, or about the file's name, is put right.
@@ -738,7 +740,7 @@ def _one_line(text: str) -> str:
 
 
 Rule = Callable[[_Subject], Iterator[Finding]]
-_RULES: tuple[Rule, ...] = (
+_ERROR_RULES: tuple[Rule, ...] = (
     _invalid_slug,
     _unknown_service,
     _wrong_folder,
@@ -753,6 +755,8 @@ _RULES: tuple[Rule, ...] = (
     _unfilled_placeholders,
     _long_short,
     _long_replies,
+)
+_WARNING_RULES: tuple[Rule, ...] = (
     _few_questions,
     _same_questions,
     _same_title,
@@ -768,8 +772,8 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def _findings(subject: _Subject) -> Iterator[Finding]:
-    for rule in _RULES:
+def _findings(subject: _Subject, rules: tuple[Rule, ...] = _ERROR_RULES + _WARNING_RULES) -> Iterator[Finding]:
+    for rule in rules:
         yield from rule(subject)
 
 

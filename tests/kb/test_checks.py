@@ -145,6 +145,19 @@ def test_each_rule_speaks_at_the_right_line(
 
 
 @pytest.mark.parametrize(("code", "severity", "changes", "blamed", "said"), CASES)
+def test_what_forbids_a_publication_is_every_error_and_no_warning(
+    content: Content, code: str, severity: str, changes: list[tuple[str, str]], blamed: str, said: str
+) -> None:
+    content.write(PASSPORT_PATH, changed(*changes))
+    library = content.library()
+    article = library.articles["passeport"]
+    found = check_article(article, library, TODAY)
+    errors = check_article(article, library, TODAY, errors_only=True)
+    assert errors == [one for one in found if one.severity == "error"]
+    assert (code in codes(errors)) == (severity == "error")
+
+
+@pytest.mark.parametrize(("code", "severity", "changes", "blamed", "said"), CASES)
 def test_a_rule_drags_no_other_with_it(
     content: Content, code: str, severity: str, changes: list[tuple[str, str]], blamed: str, said: str
 ) -> None:

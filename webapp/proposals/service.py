@@ -345,7 +345,7 @@ def owners(library: Library, changes: Mapping[str, str | None]) -> frozenset[str
 
 
 def _errors(article: Article, library: Library) -> list[Finding]:
-    return [one for one in checks.check_article(article, library, views.today()) if one.severity == "error"]
+    return checks.check_article(article, library, views.today(), errors_only=True)
 
 
 def _broken(problem: Problem) -> Finding:
