@@ -143,7 +143,7 @@ def _collect(app: Flask) -> _Site:
     site = _Site()
     seeds = [FAQ, f"{FAQ}?embed=1", f"{FAQ}/recherche", f"{FAQ}/feed.xml", "/sitemap.xml", "/robots.txt"]
     seeds += ["/widget.js", "/widget.json", script.address, f"{API}/services"]
-    seeds += [urlsplit(faq.service_url(key)).path.replace(urlsplit(faq.address).path, FAQ, 1) for key in faq.services if key]
+    seeds += [f"{FAQ}/service/{quote(key)}" for key in faq.services if key]
     for slug in (*faq.articles, *faq.aliases):
         seeds += [faq.path(slug), f"{API}/articles/{quote(slug, safe='')}"]
     waiting = deque(dict.fromkeys(seeds))

@@ -161,6 +161,13 @@ def page_html(markdown: str, values: Mapping[str, str], resolve: render.LinkReso
     return Markup(render.to_html(render.fill(markdown, values).markdown, resolve))  # noqa: S704
 
 
+def article_html(state: Bible, article: Article | None) -> Markup:
+    """Render the whole text of an article, as an agent reads it; nothing where there is none."""
+    if article is None:
+        return Markup()
+    return page_html(article.body, replies.values_for(article, state.context, state.public_url(article)), agent_links(state.library))
+
+
 def reply_for(state: Bible, article: Article, channel: str, filled: Mapping[str, str] | None = None) -> Reply:
     """Render the reply of an article on a channel, links going to public pages."""
     return replies.render_reply(article, channel, state.context, state.public_url(article), filled, state.resolve_public)

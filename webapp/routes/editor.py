@@ -23,8 +23,8 @@ from webapp.accounts import current_account
 from webapp.errors import expired, shows_again
 from webapp.proposals import editing, service
 from webapp.proposals.editing import Form
-from webapp.proposals.models import MAX_TEXT_CHARS, Proposal
-from webapp.routes.proposals import find_proposal, is_amendable
+from webapp.proposals.models import Proposal
+from webapp.routes.proposals import find_proposal, is_amendable, told_in
 from webapp.routes.versions import live_text
 from webapp.state import bible
 
@@ -364,7 +364,7 @@ def _request_answered() -> Proposal | None:
 
 
 def _message() -> str:
-    return views.told(request.form.get("message", "").replace("\r\n", "\n").strip()[:MAX_TEXT_CHARS])[:MAX_TEXT_CHARS]
+    return told_in("message")
 
 
 def _is_only_shown() -> bool:

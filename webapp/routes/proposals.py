@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from kb import diff, replies
+from kb import diff
 from kb.article import Article
 from kb.diff import FieldChange, Hunk
 from kb.draft import Draft
@@ -91,7 +91,7 @@ def show(number: int) -> ResponseReturnValue:
 def comment(number: int) -> ResponseReturnValue:
     """Add a comment."""
     proposal = find_proposal(number)
-    text = _text()
+    text = told_in("text")
     if not text:
         return _page(proposal, error=_("Écrivez votre commentaire."), status=422)
     service.comment(proposal, current_account(), text)
@@ -116,7 +116,7 @@ def withdraw(number: int) -> ResponseReturnValue:
     proposal = find_proposal(number)
     if proposal.author_id != current_account().id:
         abort(403, _("Seul l'auteur peut retirer sa proposition."))
-    return _closed(proposal, "withdrawn", _text())
+    return _closed(proposal, "withdrawn", told_in("text"))
 
 
 @blueprint.post("/<int:number>/traiter")
@@ -126,7 +126,7 @@ def settle(number: int) -> ResponseReturnValue:
     if not proposal.is_request:
         abort(409, _("Une proposition se publie ou se refuse."))
     _must_decide(proposal)
-    return _closed(proposal, "accepted", _text())
+    return _closed(proposal, "accepted", told_in("text"))
 
 
 @blueprint.post("/<int:number>/publier")
@@ -138,7 +138,7 @@ def accept(number: int) -> ResponseReturnValue:
     if not service.may_publish(proposal, current_account()):
         abort(403, _why_not(proposal, current_account()))
     try:
-        service.accept(proposal, current_account(), request.form.get("tip", ""), _text())
+        service.accept(proposal, current_account(), request.form.get("tip", ""), told_in("text"))
     except NotPublishable as error:
         return _page(proposal, error=str(error), status=409)
     except ProposalError as error:
@@ -184,7 +184,7 @@ def _decided(number: int, state: State, missing: str) -> ResponseReturnValue:
     _must_decide(proposal)
     if state == "changes_requested" and not is_amendable(proposal):
         abort(409, _("Un rétablissement ne se modifie pas : commentez-le, ou refusez-le."))
-    text = _text()
+    text = told_in("text")
     return _closed(proposal, state, text) if text else _page(proposal, error=missing, status=422)
 
 
@@ -240,8 +240,9 @@ def _who_decides(proposal: Proposal) -> str:
     return str(_("Seuls les rédacteurs du service décident : %(names)s.", names=names[0]))
 
 
-def _text() -> str:
-    return views.told(request.form.get("text", "").replace("\r\n", "\n").strip()[:MAX_TEXT_CHARS])[:MAX_TEXT_CHARS]
+def told_in(field: str) -> str:
+    """What somebody wrote in a field of a form, as it may be kept: see ``views.told``."""
+    return views.told(request.form.get(field, "").replace("\r\n", "\n").strip()[:MAX_TEXT_CHARS])[:MAX_TEXT_CHARS]
 
 
 def _back(number: int) -> ResponseReturnValue:
@@ -272,7 +273,7 @@ def _page(proposal: Proposal, error: str = "", status: int = 200) -> ResponseRet
         why_not=_why_not(proposal, account),
         owners=[state.context.service(key) for key in reversed(proposal.services)],
         article=_article_at(proposal.slug),
-        text=_text() if error else "",
+        text=told_in("text") if error else "",
         error=error,
     )
     return page, status
@@ -300,7 +301,8 @@ def _change_view(state: Bible, change: FileChange, passage: Passage | None) -> C
         return ChangeView(change, change.path, (), Markup(), _source(change))
     drafts = [Draft.from_article(article) if article else None for article in (before, after)]
     fields = () if passage and not passage.comes_back else tuple(diff.field_changes(*drafts))
-    page = _html(state, shown) if passage else diff.html_diff(_html(state, before), _html(state, after))
+    sides_html = [views.article_html(state, one) for one in ((shown,) if passage else (before, after))]
+    page = sides_html[0] if passage else diff.html_diff(*sides_html)
     return ChangeView(change, shown.title, fields, Markup(page), (), passage=passage)  # noqa: S704  # of sanitised pages
 
 
@@ -310,10 +312,3 @@ def _source(change: FileChange) -> tuple[Hunk, ...]:
 
 def _shown() -> str:
     return "source" if request.args.get("vue") == "source" else "lecture"
-
-
-def _html(state: Bible, article: Article | None) -> str:
-    if article is None:
-        return ""
-    values = replies.values_for(article, state.context, state.public_url(article))
-    return str(views.page_html(article.body, values, views.agent_links(state.library)))

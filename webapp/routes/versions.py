@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from kb import diff, replies
+from kb import diff
 from kb import proposals as git_proposals
 from kb.archive import Archived, list_archived, read_archived
 from kb.article import Article
@@ -76,7 +76,7 @@ def show(slug: str, revision: str) -> ResponseReturnValue:
         version=version,
         is_current=(version.path, version.source) == (article.path, article.source),
         head=state.store.head(),
-        page=_html(state, version.article),
+        page=views.article_html(state, version.article),
     )
 
 
@@ -101,7 +101,7 @@ def compare(slug: str) -> ResponseReturnValue:
         new=new,
         fields=fields,
         # Of two sanitised pages, which `html_diff` keeps so.
-        page=Markup(diff.html_diff(_html(state, old.article), _html(state, new.article))) if fields else Markup(),  # noqa: S704
+        page=Markup(diff.html_diff(views.article_html(state, old.article), views.article_html(state, new.article))) if fields else Markup(),  # noqa: S704
         source=diff.source_diff(old.source, new.source),
         shown="lecture" if is_readable and request.args.get("vue") != "source" else "source",
         is_readable=is_readable,
@@ -175,13 +175,6 @@ def _version(state: Bible, article: Article, revision: str) -> Version:
     raise UnknownSlug(_("L'article « %(title)s » n'existait pas dans cette version.", title=article.title))
 
 
-def _html(state: Bible, article: Article | None) -> Markup:
-    if article is None:
-        return Markup()
-    values = replies.values_for(article, state.context, state.public_url(article))
-    return views.page_html(article.body, values, views.agent_links(state.library))
-
-
 # ---- the archive ----
 @blueprint.get("/archives")
 def archive() -> ResponseReturnValue:
@@ -203,7 +196,7 @@ def archived(name: str) -> ResponseReturnValue:
         "versions/archived.html",
         archived=found,
         service=state.context.service(found.article.service) if found.article else None,
-        page=_html(state, found.article),
+        page=views.article_html(state, found.article),
         takes_place=state.library.articles.get(state.library.aliases.get(found.slug, found.slug)),
     )
 
