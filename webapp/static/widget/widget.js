@@ -207,6 +207,8 @@ class BibleFaq extends HTMLElement {
   #found = []; // what the options stand for
   #active = -1;
   #answered; // the question that they answer
+  #pending; // the question on its way
+  #opens = false; // Enter was pressed before the answer came
   #acted = 0; // when the person last did something
   #timer;
   #aborter;
@@ -398,6 +400,8 @@ class BibleFaq extends HTMLElement {
   #stop() {
     clearTimeout(this.#timer);
     this.#aborter?.abort();
+    this.#pending = undefined;
+    this.#opens = false;
   }
 
   #clear() {
@@ -426,16 +430,20 @@ class BibleFaq extends HTMLElement {
   async #search(asked) {
     this.#stop();
     const { signal } = (this.#aborter = new AbortController());
+    this.#pending = asked;
     const options = { service: this.#own?.key ?? null, limit: 5, lang: this.#language };
     try {
       const answer = this.#town.index ? await found(this.#town.index, asked, options) : await this.#ask(asked, options, signal);
       if (signal.aborted) return;
+      this.#pending = undefined;
       this.#answered = asked;
       this.#hold();
-      if (answer.answered) this.#suggest(answer.results);
-      else this.#nothing(answer.contact);
+      if (!answer.answered) return this.#nothing(answer.contact);
+      this.#suggest(answer.results);
+      if (this.#opens) this.#choose(0);
     } catch (error) {
       if (signal.aborted) return;
+      this.#pending = undefined;
       if (!(error instanceof Busy)) return this.#failed();
       this.#say(this.#words.busy);
       this.#timer = setTimeout(() => this.#search(asked), error.seconds * 1000);
@@ -467,6 +475,16 @@ class BibleFaq extends HTMLElement {
     button.focus();
   }
 
+  /* The question chosen, or the best one: at once where it is known, or as soon as the answer comes, without the pause. */
+  #enter() {
+    const asked = this.#parts.input.value.trim();
+    const isKnown = !this.#parts.list.hidden && (this.#active >= 0 || asked === this.#answered);
+    if (isKnown) return this.#choose(Math.max(this.#active, 0));
+    if (!asked) return;
+    if (asked !== this.#pending) this.#search(asked);
+    this.#opens = true;
+  }
+
   #key(event) {
     if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
     const { input, list, content } = this.#parts;
@@ -476,17 +494,15 @@ class BibleFaq extends HTMLElement {
       if (!inField) input.focus();
       else if (input.value) this.#clear();
       else return;
+    } else if (inField && key === "Enter") {
+      this.#enter();
     } else if (inField && !list.hidden) {
       const last = this.#found.length - 1;
       if (key === "ArrowDown") this.#activate(this.#active < last ? this.#active + 1 : 0);
       else if (key === "ArrowUp") this.#activate(this.#active > 0 ? this.#active - 1 : last);
       else if (key === "Home" && this.#active >= 0) this.#activate(0);
       else if (key === "End" && this.#active >= 0) this.#activate(last);
-      else if (key === "Enter" && (this.#active >= 0 || input.value.trim() === this.#answered)) this.#choose(Math.max(this.#active, 0));
-      else if (key === "Enter") this.#search(input.value.trim());
       else return;
-    } else if (inField && key === "Enter") {
-      if (input.value.trim()) this.#search(input.value.trim());
     } else {
       const rows = [...content.querySelectorAll(".row")].filter((one) => one.getClientRects().length);
       const at = rows.indexOf(target);
