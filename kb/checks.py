@@ -203,7 +203,7 @@ class _Index:
 
     def resolve(self, slug: str) -> tuple[str, str] | None:
         """Title and address of the article that a link points to."""
-        target = self.library.articles.get(self.library.aliases.get(slug, slug))
+        target = self.library.find(slug)
         return (target.title, self.address(target)) if target else None
 
 
@@ -410,7 +410,7 @@ def _links(subject: _Subject) -> Iterator[tuple[str, Callable[[], int]]]:
 def _broken_links(subject: _Subject) -> Iterator[Finding]:
     library, article = subject.index.library, subject.article
     for slug, line in _links(subject):
-        target = library.articles.get(library.aliases.get(slug, slug))
+        target = library.find(slug)
         if target is None and slug not in (article.slug, *article.meta.aliases):
             message = f"Aucun article n'a l'adresse « {slug} » : corrigez ou retirez le lien.{subject.index.suggest(slug)}"
             yield subject.error(line(), "broken-link", message)

@@ -131,9 +131,9 @@ class Library:
         found: defaultdict[str, list[str]] = defaultdict(list)
         for article in self.articles.values():
             for link in article.links:
-                target = self.aliases.get(link, link)
-                if target in self.articles and target != article.slug and article.slug not in found[target]:
-                    found[target].append(article.slug)
+                target = self.find(link)
+                if target and target.slug != article.slug and article.slug not in found[target.slug]:
+                    found[target.slug].append(article.slug)
         return MappingProxyType({slug: tuple(sources) for slug, sources in found.items()})
 
     @cached_property
@@ -150,16 +150,20 @@ class Library:
         used = sorted({article.service for article in self.articles.values() if article.service})
         return tuple(dict.fromkeys((*self.context.services, *used)))
 
+    def find(self, slug: str) -> Article | None:
+        """The article of a slug, or of the old slug that it took the place of; ``None`` where there is none."""
+        return self.articles.get(self.aliases.get(slug, slug))
+
     def get(self, slug: str) -> Article:
-        """Find an article by its slug or by an old one.
+        """Find an article as ``find`` does.
 
         Raises:
             UnknownSlug: there is none.
         """
-        try:
-            return self.articles[self.aliases.get(slug, slug)]
-        except KeyError:
-            raise UnknownSlug(f"Aucun article ne s'appelle « {slug[:100]} ».") from None
+        article = self.find(slug)
+        if article is None:
+            raise UnknownSlug(f"Aucun article ne s'appelle « {slug[:100]} ».")
+        return article
 
     def by_service(self, service: str) -> tuple[Article, ...]:
         """Articles of a service, ordered by title."""

@@ -68,7 +68,7 @@ class Bible:
 
     def resolve_public(self, slug: str) -> tuple[str, str] | None:
         """Title and public address of the article that ``[[slug]]`` points to, for texts that leave the house."""
-        article = self.library.articles.get(self.library.aliases.get(slug, slug))
+        article = self.library.find(slug)
         if article is None or not article.is_public:
             return None
         url = self.public_url(article)

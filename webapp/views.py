@@ -149,7 +149,7 @@ def agent_links(library: Library) -> render.LinkResolver:
     """Make what turns ``[[slug]]`` into a link between agents' pages."""
 
     def resolve(target: str) -> tuple[str, str] | None:
-        found = library.articles.get(library.aliases.get(target, target))
+        found = library.find(target)
         return (found.title, url_for("articles.show", slug=found.slug)) if found else None
 
     return resolve

@@ -1,10 +1,8 @@
-"""What the tests of the web application share: reading pages, sending forms as a browser without scripts does."""
+"""What the tests of the web application share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -16,12 +14,15 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from kb.library import Library
+from tests.conftest import close
+from tests.webapp.newsroom import House, Mould, make_mould
+from tests.webapp.reading import ask_with, token_of
 from webapp.accounts import passwords
 from webapp.settings import PROJECT
 
 PO = PROJECT / "webapp" / "translations" / "en" / "LC_MESSAGES" / "messages.po"
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 Ask = Callable[..., TestResponse]
+MakeHouse = Callable[..., House]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,88 +42,6 @@ def _quick_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         yield
-
-
-# ---- reading pages ----
-@dataclass
-class Element:
-    """An element of a page: its tag, its attributes, its whole text, and the elements around it."""
-
-    tag: str
-    attributes: dict[str, str]
-    parents: tuple[Element, ...]
-    text: str = field(default="")
-
-    @property
-    def classes(self) -> set[str]:
-        return set(self.attributes.get("class", "").split())
-
-    def inside(self, selector: str) -> bool:
-        return any(parent.matches(selector) for parent in self.parents)
-
-    def matches(self, selector: str) -> bool:
-        """``tag``, ``.class``, ``tag.class`` or ``#id``."""
-        if selector.startswith("#"):
-            return self.attributes.get("id") == selector[1:]
-        tag, _, name = selector.partition(".")
-        return tag in ("", self.tag) and (not name or name in self.classes)
-
-
-class Page(HTMLParser):
-    """A parsed page; ``find`` lists its elements by a simple selector, ``.card .reply`` included."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[Element] = []
-        self._open: list[Element] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = Element(tag, {name: value or "" for name, value in attrs}, tuple(self._open))
-        self.elements.append(element)
-        if tag not in VOID and not (self.get_starttag_text() or "").endswith("/>"):
-            self._open.append(element)
-
-    def handle_endtag(self, tag: str) -> None:
-        if any(element.tag == tag for element in self._open):
-            while self._open.pop().tag != tag:
-                pass
-
-    def handle_data(self, data: str) -> None:
-        for element in self._open:
-            element.text += data
-
-    def find(self, selector: str) -> list[Element]:
-        *around, last = selector.split()
-        return [element for element in self.elements if element.matches(last) and all(element.inside(one) for one in around)]
-
-    def one(self, selector: str) -> Element:
-        [element] = self.find(selector)
-        return element
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.one("body").text.split())
-
-
-def read(response: TestResponse) -> Page:
-    """Parse a response's page."""
-    assert response.mimetype == "text/html", response.mimetype
-    return Page(response.text)
-
-
-# ---- sending forms ----
-def token_of(client: FlaskClient) -> str:
-    """The token of the desk's form, as a browser would send it back."""
-    fields = read(client.get("/")).find("#desk input")
-    return next(one.attributes["value"] for one in fields if one.attributes["name"] == "csrf_token")
-
-
-def ask_with(client: FlaskClient, message: str, headers: dict[str, str] | None = None, **fields: str) -> TestResponse:
-    """Send the desk's form; ``request__reference="12"`` fills ``request.reference``."""
-    named = {name.replace("__", "."): value for name, value in fields.items()}
-    return client.post("/", data={"csrf_token": token_of(client), "message": message, **named}, headers=headers)
 
 
 @pytest.fixture
@@ -170,3 +89,29 @@ def english(app: Flask) -> Iterator[FlaskClient]:
     answer = client.post("/langue", data={"csrf_token": token_of(client), "language": "en", "next": "/"})
     assert answer.status_code == 303
     yield client
+
+
+@pytest.fixture(scope="session")
+def mould(tmp_path_factory: pytest.TempPathFactory) -> Mould:
+    """The newsroom's content and people, made once."""
+    return make_mould(tmp_path_factory.mktemp("mould") / "made")
+
+
+@pytest.fixture
+def make_house(mould: Mould, tmp_path: Path) -> Iterator[MakeHouse]:
+    """Make applications on a copy of the newsroom's content."""
+    made: list[House] = []
+
+    def make(**settings: object) -> House:
+        made.append(House(mould, tmp_path / f"house-{len(made)}", **settings))
+        return made[-1]
+
+    yield make
+    for house in made:
+        close(house.app)
+
+
+@pytest.fixture
+def house(make_house: MakeHouse) -> House:
+    """Three articles of two services, in git."""
+    return make_house()

@@ -21,8 +21,8 @@ from kb.article import Article
 from kb.git_store import GitStore, Person
 from kb.proposals import Proposals
 from tests.conftest import close, settings_for
-from tests.webapp.conftest import Element, Page, read
 from tests.webapp.people import make_person, visitor
+from tests.webapp.reading import Element, Page, read
 from webapp import create_app
 from webapp.database import session
 from webapp.proposals.models import Proposal

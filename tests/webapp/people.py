@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.webapp.conftest import read
+from tests.webapp.reading import read
 from webapp.accounts import people
 
 PASSWORD = "un vélo rouge devant la mairie"  # of every person of the tests

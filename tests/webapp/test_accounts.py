@@ -12,8 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import MakeApp
-from tests.webapp.conftest import read, token_of
 from tests.webapp.people import OTHER_PASSWORD, PASSWORD, log_in, make_person, send, visitor
+from tests.webapp.reading import read, token_of
 from webapp.accounts import Account, demo, passwords, people, sessions
 from webapp.accounts.errors import AccountError
 from webapp.accounts.models import User

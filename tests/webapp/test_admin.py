@@ -11,8 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import MakeApp
-from tests.webapp.conftest import read, token_of
 from tests.webapp.people import OTHER_PASSWORD, PASSWORD, Clock, csrf_of, log_in, make_person, send, visitor
+from tests.webapp.reading import read, token_of
 from webapp import database
 from webapp.accounts import people, tokens
 from webapp.accounts.errors import AccountError

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from kb.library import Library
 from tests.conftest import MakeApp
-from tests.webapp.conftest import ask_with
+from tests.webapp.reading import ask_with
 
 MATCH = "/api/v1/match"
 # Section 5 of the design; ``advice`` came with docs/adr/0006 (a key may be added, none may change or go).

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from kb import git_store
 from kb.library import Library
 from tests.conftest import MakeApp, MakeKb
-from tests.webapp.conftest import Page, read
+from tests.webapp.reading import Page, read
 from webapp.routes.articles import PAGE_SIZE
 
 

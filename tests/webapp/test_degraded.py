@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.conftest import MakeApp
-from tests.webapp.conftest import ask_with, read
+from tests.webapp.reading import ask_with, read
 
 MODELS = ["none", "modele-qui-n-existe-pas", "an-empty-folder"]
 

@@ -22,7 +22,8 @@ from search.embedder import SentenceTransformerEmbedder
 from search.engine import MatchResult, RequestMatches, SearchEngine
 from search.passages import passages
 from tests.conftest import EXTRA, MakeApp, MakeKb, settings_for
-from tests.webapp.conftest import Ask, Page, ask_with, read, token_of
+from tests.webapp.conftest import Ask
+from tests.webapp.reading import Page, ask_with, read, token_of
 from webapp import views
 from webapp.settings import PROJECT, Settings
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pygit2
 import pytest
@@ -14,37 +13,11 @@ from werkzeug.test import TestResponse
 from kb.article import Article
 from kb.draft import Draft
 from tests.conftest import close
-from tests.webapp.conftest import Page, read
-from tests.webapp.newsroom import ANNE, BAC, FILES, TROU, VERRE, House, Mould, Visitor, errors_in, fields_of, make_mould, notes
+from tests.webapp.newsroom import ANNE, BAC, FILES, TROU, VERRE, House, Mould, Visitor, errors_in, fields_of, notes
+from tests.webapp.reading import Page, read
 
 EDIT = "/articles/bac/modifier"
 NEW = "/articles/nouveau"
-
-
-@pytest.fixture(scope="module")
-def mould(tmp_path_factory: pytest.TempPathFactory) -> Mould:
-    """The content and the people, made once."""
-    return make_mould(tmp_path_factory.mktemp("mould") / "made")
-
-
-@pytest.fixture
-def make_house(mould: Mould, tmp_path: Path) -> Iterator[Callable[..., House]]:
-    """Make applications on a copy of the content."""
-    made: list[House] = []
-
-    def make(**settings: object) -> House:
-        made.append(House(mould, tmp_path / f"house-{len(made)}", **settings))
-        return made[-1]
-
-    yield make
-    for house in made:
-        close(house.app)
-
-
-@pytest.fixture
-def house(make_house: Callable[..., House]) -> House:
-    """Three articles of two services, in git."""
-    return make_house()
 
 
 @pytest.fixture
@@ -479,7 +452,7 @@ def test_an_archived_article_leads_to_its_replacement_and_comes_back(house: Hous
     page = dora.page(address)
     assert "« Demander un bac jaune » n'est plus en ligne : son adresse mène à « Jeter le verre »." in page.one(".flash").text
     assert page.one(".meta .state").text == "article archivé"
-    assert [link.attributes["href"] for link in page.find(".meta a")] == ["/articles/archives/bac", "/articles/verre"]
+    assert [link.attributes["href"] for link in page.find(".meta a")] == ["/articles/archives/dechets/bac", "/articles/verre"]
     assert "Article en ligne" not in page.text
     answer = agnes.client.get("/articles/bac")
     assert (answer.status_code, answer.location) == (301, "/articles/verre")

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from kb.errors import ContentError, KbError, Problem, StoreError, UnknownChannel, UnknownSlug
 from search.engine import SearchEngine
 from search.errors import IndexDamaged, ModelUnavailable, QueryError, SearchError
-from tests.webapp.conftest import ask_with, read
+from tests.webapp.reading import ask_with, read
 
 SECRET = "Zorglubine-7431"
 

@@ -15,8 +15,8 @@ from click.testing import Result
 from flask import Flask
 
 from tests.conftest import MakeApp, MakeKb, close
-from tests.webapp.conftest import Page
 from tests.webapp.planted import SECRETS, Planted, planted_in
+from tests.webapp.reading import Page
 from webapp import export
 
 SITE = "https://statique.ville.example/public"

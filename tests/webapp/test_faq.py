@@ -20,7 +20,6 @@ from werkzeug.test import TestResponse
 
 from kb.proposals import Proposals
 from tests.conftest import MakeApp, MakeKb, close, settings_for
-from tests.webapp.conftest import Element, Page, read
 from tests.webapp.planted import (
     AUTHOR,
     BASE,
@@ -33,6 +32,7 @@ from tests.webapp.planted import (
     article,
     planted_in,
 )
+from tests.webapp.reading import Element, Page, read
 from webapp.permissions import ACCESS, Role
 from webapp.public import is_public_path
 from webapp.routes.faq import ATOM, SITEMAP

@@ -12,7 +12,8 @@ from babel.messages.pofile import read_po
 from flask.testing import FlaskClient
 
 from tests.conftest import MakeApp, MakeKb
-from tests.webapp.conftest import PO, Element, Page, ask_with, read, token_of
+from tests.webapp.conftest import PO
+from tests.webapp.reading import Element, Page, ask_with, read, token_of
 from webapp.settings import PROJECT
 
 # Content in English without one accent: what looks French on a page then comes from the interface.

@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from tests.conftest import MakeApp
-from tests.webapp.conftest import read
 from tests.webapp.people import OTHER_PASSWORD, PASSWORD, Clock, csrf_of, log_in, make_person, send, visitor
+from tests.webapp.reading import read
 from webapp import database
 from webapp.accounts import passwords, people, throttle
 from webapp.accounts.models import LogIn

@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.conftest import MakeApp
-from tests.webapp.conftest import read
 from tests.webapp.oidc_provider import CLIENT_ID, CLIENT_SECRET, RETURN, Provider, running
 from tests.webapp.people import log_in, make_person, send
+from tests.webapp.reading import read
 from webapp.accounts import people
 from webapp.accounts.models import User
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pygit2
 import pytest
@@ -17,8 +16,9 @@ from kb.git_store import Person
 from kb.proposals import ProposalError
 from search.live import LiveEngine
 from tests.conftest import close
-from tests.webapp.conftest import Page, read
-from tests.webapp.newsroom import ANNE, BAC, FILES, TROU, VERRE, House, Mould, Visitor, errors_in, fields_of, make_mould
+from tests.webapp.conftest import MakeHouse
+from tests.webapp.newsroom import ANNE, BAC, FILES, TROU, VERRE, House, Mould, Visitor, errors_in, fields_of
+from tests.webapp.reading import Page, read
 from webapp.accounts import Account
 from webapp.accounts.models import User
 from webapp.database import session
@@ -26,33 +26,6 @@ from webapp.proposals import service
 from webapp.proposals.models import Proposal
 
 EDIT = "/articles/bac/modifier"
-MakeHouse = Callable[..., House]
-
-
-@pytest.fixture(scope="module")
-def mould(tmp_path_factory: pytest.TempPathFactory) -> Mould:
-    """The content and the people, made once."""
-    return make_mould(tmp_path_factory.mktemp("mould") / "made")
-
-
-@pytest.fixture
-def make_house(mould: Mould, tmp_path: Path) -> Iterator[MakeHouse]:
-    """Make applications on a copy of the content."""
-    made: list[House] = []
-
-    def make(**settings: object) -> House:
-        made.append(House(mould, tmp_path / f"house-{len(made)}", **settings))
-        return made[-1]
-
-    yield make
-    for house in made:
-        close(house.app)
-
-
-@pytest.fixture
-def house(make_house: MakeHouse) -> House:
-    """Three articles of two services, in git."""
-    return make_house()
 
 
 @pytest.fixture(scope="module")
@@ -831,6 +804,20 @@ def test_a_branch_of_any_kind_is_shown(house: House, changes: dict[str, str | No
         assert house.as_("dora").accept(1).status_code == 403
         assert house.as_("agnes").client.get("/propositions/1/modifier").status_code in (403, 409)
     assert ada.post("/propositions/1/refuser", text="Non.").status_code == 303
+
+
+@pytest.mark.parametrize(("kept", "where"), [({}, []), ({"archive/voirie/trou.md": FILES[TROU]}, ["/articles/archives/voirie/trou"])])
+def test_an_article_gone_from_the_site_leads_to_its_archive_where_it_has_one(house: House, kept: dict[str, str], where: list[str]) -> None:
+    house.proposals.propose("par-git", {TROU: None} | kept, ANNE, "Archive")
+    ada = house.as_("ada")
+    assert len(listed(ada)) == 1
+    offers = offered(ada.page("/propositions/1"))
+    assert "Accepter et archiver" in offers
+    assert "Accepter et publier" not in offers
+    assert ada.accept(1).status_code == 303
+    links = [one.attributes["href"] for one in ada.page("/propositions/1").find(".meta a")]
+    assert links == where
+    assert [ada.client.get(link).status_code for link in links] == [200] * len(where)
 
 
 def by_hand(house: House, name: str, files: dict[str, bytes], message: str = "À la main") -> pygit2.Oid:

@@ -17,7 +17,7 @@ from kb.article import Article
 from kb.git_store import GitStore, Person
 from kb.proposals import Proposals
 from tests.conftest import MakeApp, MakeKb
-from tests.webapp.conftest import Page, ask_with, read, token_of
+from tests.webapp.reading import Page, ask_with, read, token_of
 from webapp.database import session
 from webapp.proposals.models import Proposal
 from webapp.settings import Settings

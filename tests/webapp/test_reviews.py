@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from kb import git_store
 from kb.git_store import Person
 from tests.conftest import MakeApp, MakeKb
-from tests.webapp.conftest import read, token_of
+from tests.webapp.reading import read, token_of
 from webapp.accounts import demo
 
 TODAY = dt.date(2026, 11, 22)

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from search.engine import SearchEngine
 from tests.conftest import MakeApp, settings_for
-from tests.webapp.conftest import Page, ask_with, read, token_of
+from tests.webapp.reading import Page, ask_with, read, token_of
 
 # One request at least for every route; a test below keeps this list whole.
 ROUTES: dict[str, tuple[str, str]] = {

@@ -23,8 +23,8 @@ from kb.forges import base as forge_base
 from kb.proposals import Proposals
 from kb.remote import TRACKING
 from tests.conftest import MakeApp
-from tests.webapp.conftest import read, token_of
 from tests.webapp.forge_house import Forge, House, check, make_content, path_of, serve, text_of
+from tests.webapp.reading import read, token_of
 from webapp import sync
 from webapp.settings import PROJECT
 from webapp.state import Bible

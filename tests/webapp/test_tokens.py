@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import MakeApp
-from tests.webapp.conftest import read
 from tests.webapp.people import Clock, make_person, send, visitor
+from tests.webapp.reading import read
 from webapp import database
 from webapp.accounts import people, secrets, tokens
 from webapp.accounts.errors import AccountError

@@ -10,7 +10,7 @@ from flask import Flask
 
 from search.engine import SearchEngine
 from tests.conftest import MakeApp, MakeKb
-from tests.webapp.conftest import read
+from tests.webapp.reading import read
 from tests.webapp.test_reviews import as_role
 from webapp.routes import twins
 

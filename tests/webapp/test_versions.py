@@ -15,7 +15,7 @@ from kb.article import Article
 from kb.git_store import GitStore, Person
 from kb.proposals import Proposals
 from tests.conftest import MakeApp, MakeKb
-from tests.webapp.conftest import Page, read, token_of
+from tests.webapp.reading import Page, read, token_of
 
 PAUL = Person("Paul Durand", "paul@ville.example")
 ANNE = Person("Anne Petit", "anne@ville.example")

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.conftest import MakeApp
-from tests.webapp.conftest import read
+from tests.webapp.reading import read
 from webapp.settings import PROJECT
 
 SOURCE = PROJECT / "webapp" / "static" / "widget" / "widget.js"

@@ -103,7 +103,7 @@ def show(slug: str) -> ResponseReturnValue:
         details=views.page_html(article.details, values, resolve),
         replies={key: views.reply_for(state, article, key) for key in state.context.channels},
         channels=state.context.channels,
-        links=[known[state.library.aliases.get(link, link)] for link in article.links if state.library.aliases.get(link, link) in known],
+        links=[found for found in map(state.library.find, article.links) if found],
         backlinks=[known[source] for source in state.library.backlinks.get(article.slug, ())],
         history=history,
         history_error=history_error,

@@ -10,10 +10,10 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from kb import diff
-from kb.article import Article
+from kb.archive import Archived, read_archived
 from kb.diff import FieldChange, Hunk
 from kb.draft import Draft
-from kb.errors import ContentError, StoreError
+from kb.errors import ContentError, StoreError, UnknownSlug
 from kb.library import check_placeholders
 from kb.proposals import FileChange, ProposalError
 from webapp import views
@@ -153,16 +153,10 @@ def _published(proposal: Proposal) -> str:
     """Say what a publication did."""
     if proposal.kind != "archive":
         return str(_("« %(title)s » est en ligne.", title=proposal.title))
-    instead = _article_at(proposal.slug)
+    instead = bible().library.find(proposal.slug)
     if instead is None:
         return str(_("« %(title)s » n'est plus en ligne.", title=proposal.title))
     return str(_("« %(title)s » n'est plus en ligne : son adresse mène à « %(other)s ».", title=proposal.title, other=instead.title))
-
-
-def _article_at(slug: str) -> Article | None:
-    """The article that an address leads to."""
-    library = bible().library
-    return library.articles.get(library.aliases.get(slug, slug))
 
 
 @shows_again(*(f"proposals.{name}" for name in ("comment", "request_changes", "refuse", "withdraw", "settle", "accept")))
@@ -259,6 +253,8 @@ def _page(proposal: Proposal, error: str = "", status: int = 200) -> ResponseRet
         outlook = service.outlook(proposal) if proposal.is_open and not proposal.is_request else None
     except StoreError as unreadable:  # it can still be talked of, and refused
         error = error or str(unreadable)
+    article = state.library.find(proposal.slug)
+    is_archived = proposal.kind == "archive" and proposal.state == "accepted" and (article is None or article.slug != proposal.slug)
     page = render_template(
         "proposals/show.html",
         proposal=proposal,
@@ -272,11 +268,21 @@ def _page(proposal: Proposal, error: str = "", status: int = 200) -> ResponseRet
         is_author=proposal.author_id == account.id,
         why_not=_why_not(proposal, account),
         owners=[state.context.service(key) for key in reversed(proposal.services)],
-        article=_article_at(proposal.slug),
+        article=article,
+        is_archived=is_archived,
+        archived=_archived(state, proposal.slug) if is_archived else None,
         text=told_in("text") if error else "",
         error=error,
     )
     return page, status
+
+
+def _archived(state: Bible, slug: str) -> Archived | None:
+    """The archived text of an article; git alone may delete one without archiving it."""
+    try:
+        return read_archived(state.store.folder, slug)
+    except UnknownSlug:
+        return None
 
 
 def _change_views(state: Bible, changes: list[FileChange]) -> list[ChangeView]:

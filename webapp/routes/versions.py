@@ -197,7 +197,7 @@ def archived(name: str) -> ResponseReturnValue:
         archived=found,
         service=state.context.service(found.article.service) if found.article else None,
         page=views.article_html(state, found.article),
-        takes_place=state.library.articles.get(state.library.aliases.get(found.slug, found.slug)),
+        takes_place=state.library.find(found.slug),
     )
 
 
