@@ -10,7 +10,22 @@ from flask_wtf.csrf import CSRFProtect
 
 from kb import git_store
 from search.live import LiveEngine
-from webapp import accounts, cli, database, digest, errors, i18n, kept_pages, permissions, proposals, public, security, sync, views
+from webapp import (
+    accounts,
+    cli,
+    database,
+    digest,
+    errors,
+    i18n,
+    kept_pages,
+    permissions,
+    proposals,
+    public,
+    security,
+    sync,
+    views,
+    widget_script,
+)
 from webapp.routes import (
     admin,
     api,
@@ -112,6 +127,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     csrf.exempt(hooks.blueprint)  # signed by the forge
     csrf.exempt(faq.blueprint)  # nobody is logged in there, and nothing is written
     csrf.exempt(api.blueprint)  # the guard of `permissions` asks for it where a call comes with a cookie
+    widget_script.init_app(app, settings)
     widget_api.init_app(app, settings)
     csrf.exempt(widget_api.blueprint)  # no cookie says who asks
     if settings.watch and is_served:

@@ -23,9 +23,9 @@ from markupsafe import escape
 from search import text
 from search.browser_index import BrowserIndex
 from search.passages import KeywordFields, synonym_table
-from webapp import public
+from webapp import public, widget_script
 from webapp.public import FAQ, STATIC_EXPORT, PublicFaq, is_public_path, public_faq
-from webapp.routes import widget, widget_api
+from webapp.routes import widget_api
 from webapp.security import CONTENT_SECURITY_POLICY
 
 MARKER = "bible-export.json"
@@ -139,10 +139,10 @@ def _collect(app: Flask) -> _Site:
     client = app.test_client(use_cookies=False)
     with app.test_request_context(FAQ, base_url=server):
         faq = public_faq()
-        script, language = widget.current_script(), public.content_language()
+        scripts, language = [script.address for script in widget_script.all_versions()], public.content_language()
     site = _Site()
     seeds = [FAQ, f"{FAQ}?embed=1", f"{FAQ}/recherche", f"{FAQ}/feed.xml", "/sitemap.xml", "/robots.txt"]
-    seeds += ["/widget.js", "/widget.json", script.address, f"{API}/services"]
+    seeds += ["/widget.js", "/widget.json", *scripts, f"{API}/services"]
     seeds += [f"{FAQ}/service/{quote(key)}" for key in faq.services if key]
     for slug in (*faq.articles, *faq.aliases):
         seeds += [faq.path(slug), f"{API}/articles/{quote(slug, safe='')}"]

@@ -18,7 +18,9 @@ from tests.conftest import MakeApp, MakeKb, close
 from tests.webapp.planted import SECRETS, Planted, planted_in
 from tests.webapp.reading import Page
 from webapp import export
+from webapp.widget_script import Script
 
+OLD = Script(b"/* the widget of last year */\n")
 SITE = "https://statique.ville.example/public"
 
 
@@ -38,6 +40,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
 def folder(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The export of the planted town."""
     folder = tmp_path_factory.mktemp("export") / "site"
+    (planted.app.extensions["bible"].settings.var_dir / "widget" / f"{OLD.version}.js").write_bytes(OLD.body)
     result = run(planted.app, folder)
     assert result.exit_code == 0, result.output
     return folder
@@ -81,6 +84,7 @@ def test_programs_read_the_address_where_it_will_be_served(folder: Path) -> None
     assert f"<loc>{SITE}/faq/bac</loc>" in (folder / "sitemap.xml").read_text()
     assert f"<id>{SITE}/faq</id>" in (folder / "faq/feed.xml").read_text()
     assert json.loads((folder / "widget.json").read_text())["url"].startswith(f"{SITE}/widget-")
+    assert (folder / OLD.address.lstrip("/")).read_bytes() == OLD.body  # a page may hold to it
 
 
 def test_a_page_carries_its_own_policy(folder: Path) -> None:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import html
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from werkzeug.test import TestResponse
 
 from tests.conftest import MakeApp
 from tests.webapp.reading import read
+from webapp import widget_script
 from webapp.settings import PROJECT
+from webapp.widget_script import Script
 
 SOURCE = PROJECT / "webapp" / "static" / "widget" / "widget.js"
 MAX_GZIPPED_BYTES = 12 * 1024
@@ -90,6 +93,53 @@ def test_another_version_is_not_there(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 404
     assert "immutable" not in response.headers.get("Cache-Control", "")
+
+
+# ---- an update ----
+OLD = b"/* the widget of last year */\n"
+OLD_VERSION = hashlib.sha384(OLD).hexdigest()[:12]
+
+
+def test_a_version_outlives_an_update(make_app: MakeApp, sample_kb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(widget_script, "_read", lambda _folder: Script(OLD))
+        before = make_app(sample_kb)
+        assert before.test_client().get("/widget.js").data == OLD
+        said = manifest(before.test_client())
+    client = make_app(sample_kb).test_client()
+    assert client.get("/widget.js").data == SOURCE.read_bytes()
+    response = client.get(f"/widget-{said['version']}.js")
+    assert_open(response)
+    assert response.data == OLD
+    assert response.cache_control.immutable
+    assert said["integrity"] == f"sha384-{base64.b64encode(hashlib.sha384(response.data).digest()).decode()}"
+
+
+@pytest.mark.parametrize("content", [OLD[:-5], OLD + b"alert(1)", b""])
+def test_a_version_that_was_altered_is_not_sent(make_app: MakeApp, sample_kb: Path, content: bytes) -> None:
+    app = make_app(sample_kb)
+    folder = app.extensions["bible"].settings.var_dir / "widget"
+    (folder / f"{OLD_VERSION}.js").write_bytes(OLD)
+    assert app.test_client().get(f"/widget-{OLD_VERSION}.js").data == OLD
+    (folder / f"{OLD_VERSION}.js").write_bytes(content)
+    assert app.test_client().get(f"/widget-{OLD_VERSION}.js").status_code == 404
+
+
+def test_a_start_mends_what_was_cut_and_needs_no_folder(
+    make_app: MakeApp, sample_kb: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(sample_kb)
+    (kept,) = (app.extensions["bible"].settings.var_dir / "widget").iterdir()
+    kept.write_bytes(b"cut")
+    make_app(sample_kb)
+    assert kept.read_bytes() == SOURCE.read_bytes()
+    # A full disk, or a folder that may not be written.
+    shutil.rmtree(kept.parent)
+    kept.parent.write_text("not a folder")
+    client = make_app(sample_kb).test_client()
+    assert "n'a pas pu être gardée" in caplog.text
+    assert client.get(versioned(client)).status_code == 200
+    assert client.get(f"/widget-{OLD_VERSION}.js").status_code == 404
 
 
 def test_its_hash_is_that_of_what_is_sent(client: FlaskClient) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-
-from flask import Blueprint, Response, current_app, jsonify, request, url_for
+from flask import Blueprint, Response, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from webapp import public
+from webapp import public, widget_script
 from webapp.public import FAQ, public_faq
 from webapp.state import bible
+from webapp.widget_script import Script
 
 blueprint = Blueprint("widget", __name__)
 
@@ -22,47 +17,25 @@ _FOLLOWING = "public, max-age=300, must-revalidate"
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
-@dataclass(frozen=True)
-class Script:
-    """The widget as it is served. ``version`` is a digest of it; ``integrity`` is what a page may hold it to."""
-
-    body: bytes
-    version: str
-    integrity: str
-
-    @property
-    def address(self) -> str:
-        """Address of this very version on this server."""
-        return f"/widget-{self.version}.js"
-
-
-@lru_cache(maxsize=1)
-def script_of(folder: str) -> Script:
-    """Read the widget once for a process."""
-    body = (Path(folder) / "widget" / "widget.js").read_bytes()
-    digest = hashlib.sha384(body)
-    return Script(body, digest.hexdigest()[:12], f"sha384-{base64.b64encode(digest.digest()).decode()}")
-
-
 @blueprint.get("/widget.js")
 def script() -> ResponseReturnValue:
     """Send the widget as it is today."""
-    return _sent(current_script(), _FOLLOWING)
+    return _sent(widget_script.current(), _FOLLOWING)
 
 
 @blueprint.get("/widget-<version>.js")
 def versioned(version: str) -> ResponseReturnValue:
-    """Send one version of the widget, or nothing: a page that asks for a version that is gone keeps its link."""
-    current = current_script()
-    if version != current.version:
+    """Send one version of the widget, today's or an older one; a page that asks for one that is not there keeps its link."""
+    found = widget_script.find(version)
+    if found is None:
         raise NotFound
-    return _sent(current, _FOR_EVER)
+    return _sent(found, _FOR_EVER)
 
 
 @blueprint.get("/widget.json")
 def manifest() -> ResponseReturnValue:
     """Say which version is served, where, and its integrity hash."""
-    current = current_script()
+    current = widget_script.current()
     response = jsonify(version=current.version, url=f"{_site()}{current.address}", integrity=current.integrity)
     response.set_etag(current.version)
     return _open(response, _FOLLOWING)
@@ -75,13 +48,13 @@ def demo() -> ResponseReturnValue:
     names = {key: faq.context.service(key).name for key in faq.services if key}
     site = _site()
     return public.render_page(
-        "widget/demo.html", here=url_for("widget.demo"), script=current_script(), site=site, faq_url=f"{site}{FAQ}", service_names=names
+        "widget/demo.html",
+        here=url_for("widget.demo"),
+        script=widget_script.current(),
+        site=site,
+        faq_url=f"{site}{FAQ}",
+        service_names=names,
     )
-
-
-def current_script() -> Script:
-    """The widget as this application serves it."""
-    return script_of(current_app.static_folder or "")
 
 
 def _site() -> str:
@@ -89,9 +62,9 @@ def _site() -> str:
     return bible().settings.site_url or request.url_root.rstrip("/")
 
 
-def _sent(current: Script, caching: str) -> Response:
-    response = Response(current.body, mimetype="text/javascript")
-    response.set_etag(current.version)
+def _sent(found: Script, caching: str) -> Response:
+    response = Response(found.body, mimetype="text/javascript")
+    response.set_etag(found.version)
     return _open(response, caching)
 
 
