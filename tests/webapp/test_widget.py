@@ -100,13 +100,13 @@ OLD = b"/* the widget of last year */\n"
 OLD_VERSION = hashlib.sha384(OLD).hexdigest()[:12]
 
 
-def test_a_version_outlives_an_update(make_app: MakeApp, sample_kb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_outlives_an_update(make_app: MakeApp, sample_kb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(widget_script, "_read", lambda _folder: Script(OLD))
-        before = make_app(sample_kb)
+        before = make_app(sample_kb, var_dir=tmp_path / "var")
         assert before.test_client().get("/widget.js").data == OLD
         said = manifest(before.test_client())
-    client = make_app(sample_kb).test_client()
+    client = make_app(sample_kb, var_dir=tmp_path / "var").test_client()
     assert client.get("/widget.js").data == SOURCE.read_bytes()
     response = client.get(f"/widget-{said['version']}.js")
     assert_open(response)
@@ -126,17 +126,17 @@ def test_a_version_that_was_altered_is_not_sent(make_app: MakeApp, sample_kb: Pa
 
 
 def test_a_start_mends_what_was_cut_and_needs_no_folder(
-    make_app: MakeApp, sample_kb: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make_app: MakeApp, sample_kb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = make_app(sample_kb)
-    (kept,) = (app.extensions["bible"].settings.var_dir / "widget").iterdir()
+    make_app(sample_kb, var_dir=tmp_path / "var")
+    (kept,) = (tmp_path / "var" / "widget").iterdir()
     kept.write_bytes(b"cut")
-    make_app(sample_kb)
+    make_app(sample_kb, var_dir=tmp_path / "var")
     assert kept.read_bytes() == SOURCE.read_bytes()
     # A full disk, or a folder that may not be written.
     shutil.rmtree(kept.parent)
     kept.parent.write_text("not a folder")
-    client = make_app(sample_kb).test_client()
+    client = make_app(sample_kb, var_dir=tmp_path / "var").test_client()
     assert "n'a pas pu être gardée" in caplog.text
     assert client.get(versioned(client)).status_code == 200
     assert client.get(f"/widget-{OLD_VERSION}.js").status_code == 404
