@@ -118,12 +118,7 @@ class Library:
     @cached_property
     def aliases(self) -> Mapping[str, str]:
         """Old slug → slug of the article that took its place."""
-        found: dict[str, str] = {}
-        for article in self.articles.values():
-            for alias in article.meta.aliases:
-                if alias not in self.articles:
-                    found.setdefault(alias, article.slug)
-        return MappingProxyType(found)
+        return aliases_of(self.articles)
 
     @cached_property
     def backlinks(self) -> Mapping[str, tuple[str, ...]]:
@@ -169,6 +164,16 @@ class Library:
         """Articles of a service, ordered by title."""
         found = (article for article in self.articles.values() if article.service == service)
         return tuple(sorted(found, key=lambda article: article.title.casefold()))
+
+
+def aliases_of(articles: Mapping[str, Article]) -> Mapping[str, str]:
+    """Old slug → slug of the article that took its place, the first where several claim it; a slug that lives is not an old one."""
+    found: dict[str, str] = {}
+    for article in articles.values():
+        for alias in article.meta.aliases:
+            if alias not in articles:
+                found.setdefault(alias, article.slug)
+    return MappingProxyType(found)
 
 
 def _article_files(root: Path) -> Iterator[tuple[str, Signature]]:

@@ -21,6 +21,7 @@ from webapp import (
     permissions,
     proposals,
     public,
+    rate_limits,
     security,
     sync,
     views,
@@ -128,7 +129,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     csrf.exempt(faq.blueprint)  # nobody is logged in there, and nothing is written
     csrf.exempt(api.blueprint)  # the guard of `permissions` asks for it where a call comes with a cookie
     widget_script.init_app(app, settings)
-    widget_api.init_app(app, settings)
+    rate_limits.init_app(app, settings)
     csrf.exempt(widget_api.blueprint)  # no cookie says who asks
     if settings.watch and is_served:
         threading.Thread(target=_settle_in, args=(app,), name="bible-settle-in", daemon=True).start()

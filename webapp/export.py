@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 from flask import Flask
 from markupsafe import escape
 
+from kb.paths import is_readable_slug
 from search import text
 from search.browser_index import BrowserIndex
 from search.passages import KeywordFields, synonym_table
@@ -122,7 +123,12 @@ def _replace(target: Path, files: dict[str, bytes]) -> None:
             path.write_bytes(body)
         if target.exists():
             os.replace(target, old)
-        os.replace(new, target)
+        try:
+            os.replace(new, target)
+        except OSError:
+            if old.exists():
+                os.replace(old, target)
+            raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -144,12 +150,14 @@ def _collect(app: Flask) -> _Site:
     seeds = [FAQ, f"{FAQ}?embed=1", f"{FAQ}/recherche", f"{FAQ}/feed.xml", "/sitemap.xml", "/robots.txt"]
     seeds += ["/widget.js", "/widget.json", *scripts, f"{API}/services"]
     seeds += [f"{FAQ}/service/{quote(key)}" for key in faq.services if key]
-    for slug in (*faq.articles, *faq.aliases):
+    for slug in (*faq.articles, *filter(is_readable_slug, faq.aliases)):
         seeds += [faq.path(slug), f"{API}/articles/{quote(slug, safe='')}"]
     waiting = deque(dict.fromkeys(seeds))
     seen = set(waiting)
     while waiting:
         address = waiting.popleft()
+        if not _is_writable(address):
+            continue  # a link that leads there is dead
         response = client.get(address, base_url=server, environ_overrides={STATIC_EXPORT: True})
         name = _file(address)
         if response.status_code == 301:
@@ -186,11 +194,16 @@ def _is_ours(address: str) -> bool:
     return is_public_path(path) or path.startswith("/static/")
 
 
+def _is_writable(address: str) -> bool:
+    """Tell whether an address can be a file of the export: a service is whatever an article says, and « .. » would climb out."""
+    return not {".", ".."} & set(unquote(urlsplit(address).path).split("/"))
+
+
 def _file(address: str) -> str:
-    """Name of the file for an address of the live service; what its query asks for becomes a folder."""
+    """Name of the file for an address of the live service; a page becomes a folder, and so does what its query asks for."""
     parts = urlsplit(address)
     path = unquote(parts.path).strip("/")
-    if PurePosixPath(path).suffix or path.startswith(API.strip("/")):
+    if path and (f"/{path}" == f"{FAQ}/feed.xml" or not f"/{path}/".startswith((f"{FAQ}/", "/demo-widget/"))):
         return path
     asked = parse_qs(parts.query)
     return str(PurePosixPath(*asked.get("lang", []), *(["embed"] if "embed" in asked else []), path, "index.html"))

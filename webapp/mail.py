@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from webapp.settings import is_loopback
+from webapp.network import is_loopback
 
 TIMEOUT_SECONDS = 20
 _PORTS = {"smtp": 587, "smtps": 465}

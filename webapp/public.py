@@ -27,7 +27,7 @@ from kb import render, replies
 from kb.article import WIKI_LINK, Article
 from kb.errors import StoreError
 from kb.facts import Context, Service
-from kb.library import Library
+from kb.library import Library, aliases_of
 from kb.live_log import LiveLog
 from search.engine import SHOWN_FROM, Match, MatchResult
 from webapp.settings import Settings
@@ -97,6 +97,7 @@ class PublicFaq:
     sent: dict[tuple[str, ...], tuple[str, tuple[tuple[str, str], ...], bytes]] = field(default_factory=dict, repr=False, compare=False)
     _changes: dict[str, tuple[Change, ...]] = field(default_factory=dict, repr=False, compare=False)
     _moved: dict[str, str | None] = field(default_factory=dict, repr=False, compare=False)
+    _recent: list[tuple[Article, ...]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def context(self) -> Context:
@@ -109,8 +110,8 @@ class PublicFaq:
 
     @cached_property
     def aliases(self) -> Mapping[str, str]:
-        """Old slug → slug of the public article that took its place."""
-        return MappingProxyType({old: new for old, new in self.library.aliases.items() if new in self.articles})
+        """Old slug → slug of the public article that took its place, whatever an internal one claims."""
+        return aliases_of(self.articles)
 
     @cached_property
     def services(self) -> Mapping[str, tuple[Article, ...]]:
@@ -160,19 +161,19 @@ class PublicFaq:
         if target is None:
             return None
         if slug not in self._moved:
-            self._moved[slug] = target if self._was_public(slug) else None
+            try:
+                self._moved[slug] = target if self._was_public(slug) else None
+            except StoreError as error:
+                _log_failed(error)
+                return None
         return self._moved[slug]
 
     def _was_public(self, slug: str) -> bool:
-        try:
-            is_known = False
-            for version in self.live_log.versions_named(slug):
-                is_known = True
-                if version is not None and is_shown(version):
-                    return True
-        except StoreError as error:
-            log.warning("the log of publications cannot be read: %s", error)
-            return False
+        is_known = False
+        for version in self.live_log.versions_named(slug):
+            is_known = True
+            if version is not None and is_shown(version):
+                return True
         # A name that the log does not know comes from elsewhere: an older FAQ, whose addresses must lead on.
         return not is_known
 
@@ -236,7 +237,7 @@ class PublicFaq:
             try:
                 self._changes[article.slug] = self._read_changes(article)
             except StoreError as error:
-                log.warning("the log of publications cannot be read: %s", error)
+                _log_failed(error)
                 return ()
         return self._changes[article.slug]
 
@@ -272,13 +273,22 @@ class PublicFaq:
         """The day of the last publication of an article: cheaper than ``changed_at``."""
         try:
             when = self.live_log.last_change(article.path)
-        except StoreError:
+        except StoreError as error:
+            _log_failed(error)
             when = None
         return when.astimezone(self.zone).date() if when else article.meta.reviewed_on
 
-    @cached_property
+    @property
     def recent(self) -> tuple[Article, ...]:
         """The public articles that changed last, newest first."""
+        if self._recent:
+            return self._recent[0]
+        found = self._read_recent()
+        if not is_log_failing():
+            self._recent.append(found)
+        return found
+
+    def _read_recent(self) -> tuple[Article, ...]:
         by_path = {article.path: article for article in self.articles.values()}
         found: dict[str, Article] = {}
         try:
@@ -291,7 +301,7 @@ class PublicFaq:
                     if len(found) >= 2 * RECENT:  # the first publication brings everything
                         break
         except StoreError as error:
-            log.warning("the log of publications cannot be read: %s", error)
+            _log_failed(error)
         candidates = found or {path: article for path, article in by_path.items() if article.meta.reviewed_on}
         dated = [(when, article) for article in candidates.values() if (when := self.changed_at(article))]
         dated.sort(key=lambda one: (one[0], one[1].meta.reviewed_on or dt.date.min, one[1].slug), reverse=True)
@@ -308,6 +318,17 @@ class PublicFaq:
             if match.confidence >= SHOWN_FROM and match.slug in self.articles
         }
         return tuple(match for match in result.matches if match.slug in shown)[:limit]
+
+
+def _log_failed(error: StoreError) -> None:
+    """Note that this request read less than there is: what it makes is good for now, and is not kept."""
+    log.warning("the log of publications cannot be read: %s", error)
+    g.log_failed = True
+
+
+def is_log_failing() -> bool:
+    """Tell whether this request could not read what changed when."""
+    return bool(g.get("log_failed"))
 
 
 def is_shown(article: Article) -> bool:
@@ -339,7 +360,14 @@ def faq_address(settings: Settings, context: Context) -> str:
 
 
 def public_faq() -> PublicFaq:
-    """The public side of the current snapshot; the same object until the content changes."""
+    """The public side of the current snapshot: the same object until the content changes, and for a whole request."""
+    if "public_faq" not in g:
+        g.public_faq = _current_faq()
+    found: PublicFaq = g.public_faq
+    return found
+
+
+def _current_faq() -> PublicFaq:
     state = bible()
     library = state.library
     held: PublicFaq | None = current_app.extensions.get("bible_public")

@@ -13,8 +13,9 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, Se
 from flask_babel import gettext as _
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from webapp.network import is_loopback
 from webapp.public import is_public_path
-from webapp.settings import Settings, is_loopback
+from webapp.settings import Settings
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import re
 import secrets
@@ -18,11 +17,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from search.embedder import DEFAULT_MODEL, Embedder, load_embedder
 from search.errors import ModelUnavailable
+from webapp.network import is_loopback
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_KB = PROJECT / "kb"
 # As browsers write it: lower case, no path. It goes into a policy, where a space or a semicolon would mean something else.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+_USUAL_PORT = re.compile(r"https://.*:0*443|http://.*:0*80")
 
 
 class SettingsError(Exception):
@@ -137,6 +138,8 @@ class Settings(BaseSettings):
         for origin in value:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"« {origin} » n'est pas une origine : donnez https://www.ville.example, sans chemin ni barre à la fin")
+            if _USUAL_PORT.fullmatch(origin):
+                raise ValueError(f"« {origin} » : un navigateur ne nomme pas le port habituel, donnez {origin.rpartition(':')[0]}")
         return value
 
     @field_validator("rate_limit")
@@ -235,16 +238,6 @@ class Settings(BaseSettings):
                 os.link(temporary, path)
             temporary.unlink()
         return path.read_text().strip()
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether an address is reachable from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -118,6 +118,8 @@ def planted_in(folder: Path) -> Planted:
     proposals = Proposals(store)
     proposals.propose("dromadaire", {"articles/dechets/verre.md": GLASS + "\n## Le dromadaire\nNon.\n"}, AUTHOR, "Brouillon")
     write(folder / "kb", {"archive/dechets/vieille-echidne.md": article("Échidné", "Echidne archivée.", service="dechets")})
-    app = create_app(settings_for(folder / "kb", folder / "var", accounts="on"))  # in the demonstration everybody is an agent
+    app = create_app(
+        settings_for(folder / "kb", folder / "var", accounts="on", rate_limit="10000/minute")
+    )  # in the demonstration everybody is an agent
     make_person(app)
     return Planted(app, store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -148,6 +149,26 @@ def test_a_hostile_text_stays_words(make_app: MakeApp, make_kb: MakeKb, tmp_path
     assert "<b onclick" not in page
 
 
+@pytest.mark.parametrize(("service", "dead"), [("../../../../dehors", 1), (".", 1), ("..", 0)])
+def test_no_name_climbs_out_of_the_folder(make_app: MakeApp, make_kb: MakeKb, tmp_path: Path, service: str, dead: int) -> None:
+    text = "---\n" + json.dumps({"title": "Le bac", "service": service, "aliases": ["..", ".", "vieux"]}) + "\n---\nAu dépôt.\n"
+    kb = make_kb({"articles/dechets/bac.md": text})
+    result = run(make_app(kb), tmp_path / "out" / "site")
+    assert result.exit_code == dead, result.output  # the page of that service is named, and no file; a browser makes « .. » the front page
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["site"]
+    assert "Le bac" in (tmp_path / "out/site/faq/bac/index.html").read_text()
+    assert (tmp_path / "out/site/faq/vieux/index.html").exists()
+
+
+def test_a_page_is_a_page_whatever_its_name_ends_with(make_app: MakeApp, make_kb: MakeKb, tmp_path: Path) -> None:
+    article = "---\ntitle: Le bac\nservice: vie.scolaire\n---\nVoir [[FAQ_12.v2]].\n"
+    kb = make_kb({"articles/a/bac.json.md": article, "articles/a/FAQ_12.v2.md": article})
+    result = run(make_app(kb), tmp_path / "site")
+    assert result.exit_code == 0, result.output
+    for name in ("service/vie.scolaire", "FAQ_12.v2", "bac.json"):
+        assert (tmp_path / "site/faq" / name / "index.html").is_file()
+
+
 # ---- what the widget reads ----
 def test_the_widget_reads_addresses_from_the_root_of_the_folder(folder: Path) -> None:
     services = json.loads((folder / "api/public/v1/services").read_text())
@@ -214,6 +235,24 @@ def test_a_full_disk_leaves_the_former_export(planted: Planted, tmp_path: Path, 
     assert "L'ancien est resté en place" in result.output
     assert files(target) == before
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_a_failed_exchange_brings_the_former_export_back(planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "site"
+    assert run(planted.app, target).exit_code == 0
+    before = files(target)
+    replace = os.replace
+
+    def fail(source: Path, where: Path) -> None:
+        if Path(source).name == "new":
+            raise OSError(errno.EIO, "Input/output error")
+        replace(source, where)
+
+    monkeypatch.setattr(os, "replace", fail)
+    result = run(planted.app, target)
+    assert result.exit_code == 1
+    assert "L'ancien est resté en place" in result.output
+    assert files(target) == before
 
 
 @pytest.mark.parametrize("address", ["ville.example", "ftp://ville.example"])

@@ -18,6 +18,8 @@ from flask.testing import FlaskClient
 from pydantic import ValidationError
 from werkzeug.test import TestResponse
 
+from kb.errors import StoreError
+from kb.live_log import LiveLog
 from kb.proposals import Proposals
 from tests.conftest import MakeApp, MakeKb, close, settings_for
 from tests.webapp.planted import (
@@ -33,8 +35,10 @@ from tests.webapp.planted import (
     planted_in,
 )
 from tests.webapp.reading import Element, Page, read
+from webapp import public
 from webapp.permissions import ACCESS, Role
 from webapp.public import is_public_path
+from webapp.routes import faq
 from webapp.routes.faq import ATOM, SITEMAP
 
 
@@ -405,6 +409,50 @@ def test_a_change_elsewhere_leaves_a_page_as_it_is(own: Planted) -> None:
     assert own.client.get("/faq/bac", headers={"If-None-Match": etag}).status_code == 304
 
 
+@pytest.mark.parametrize("path", ["/faq/verre", "/faq/service/dechets", "/faq"])
+def test_a_page_is_of_one_snapshot_even_as_the_content_changes(own: Planted, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    rendered = public.render_page
+
+    def meanwhile(template: str, here: str = "/faq", **context: object) -> str:
+        own.publish({"articles/dechets/verre.md": GLASS.replace('"title"', '"audience": "internal", "title"')})
+        return rendered(template, here, **context)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("webapp.public.render_page", meanwhile)
+        first = own.client.get(path)
+    assert first.status_code == 200
+    assert "Jeter le verre" in first.text
+    after = own.client.get(path)
+    assert after.status_code == (404 if path == "/faq/verre" else 200)
+    assert "Jeter le verre" not in after.text
+
+
+def test_an_internal_article_takes_no_public_old_address(own: Planted) -> None:
+    # By its path it comes before.
+    claimed = INTERNAL.replace('"vieux-zorglub"', '"vieux-zorglub", "vieux-bac"')
+    own.publish({"articles/cabinet-vertigo/plan-zorglub.md": claimed})
+    answer = own.client.get("/faq/vieux-bac")
+    assert (answer.status_code, answer.headers.get("Location")) == (301, "/faq/bac")
+
+
+def test_what_git_could_not_say_once_is_asked_again(own: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("le disque ne répond pas")
+
+    with monkeypatch.context() as patch:
+        for name in ("steps", "versions_named", "publications", "last_change"):
+            patch.setattr(LiveLog, name, fail)
+        for path in ("/faq/bac", "/faq", "/faq/feed.xml", "/sitemap.xml"):
+            answer = own.client.get(path)
+            assert answer.status_code == 200
+            assert answer.headers["Cache-Control"] == "no-store"
+        assert own.client.get("/faq/vieux-bac").status_code == 404
+    assert "Ce qui change" in own.client.get("/faq/bac").text
+    assert own.client.get("/faq").headers["Cache-Control"] == faq.CACHED
+    assert [text_of(one, "id") for one in entries(own.client)]
+    assert own.client.get("/faq/vieux-bac").status_code == 301
+
+
 def test_no_address_fills_the_memory(planted: Planted) -> None:
     for n in range(50):
         planted.client.get(f"/faq/nulle-part-{n}?lang=x{n}&embed={n}")
@@ -605,10 +653,17 @@ def test_what_is_no_origin_stops_the_start(tmp_path: Path, value: str) -> None:
         settings_for(tmp_path, tmp_path, widget_origins=value)
 
 
+@pytest.mark.parametrize("value", ["https://www.ville.example:443", "http://www.ville.example:80"])
+def test_the_port_that_no_browser_names_stops_the_start(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ValidationError, match=f"donnez {value.rpartition(':')[0]}"):
+        settings_for(tmp_path, tmp_path, widget_origins=value)
+    settings_for(tmp_path, tmp_path, widget_origins=value.replace(":80", ":8080").replace(":443", ":8443"))
+
+
 def test_origins_come_from_the_environment_as_a_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert settings_for(tmp_path, tmp_path).widget_origins == ()
-    monkeypatch.setenv("BIBLE_WIDGET_ORIGINS", " https://www.ville.example  http://localhost:8080 http://[::1]:80 *")
-    assert settings_for(tmp_path, tmp_path).widget_origins == ("https://www.ville.example", "http://localhost:8080", "http://[::1]:80", "*")
+    monkeypatch.setenv("BIBLE_WIDGET_ORIGINS", " https://www.ville.example  http://localhost:8080 http://[::1]:81 *")
+    assert settings_for(tmp_path, tmp_path).widget_origins == ("https://www.ville.example", "http://localhost:8080", "http://[::1]:81", "*")
 
 
 def test_no_site_may_frame_by_default(planted: Planted) -> None:

@@ -33,7 +33,12 @@ def test_healthz_says_that_the_process_runs(client: FlaskClient) -> None:
 def test_readyz_says_how_it_searches_and_counts_nothing(client: FlaskClient) -> None:
     response = client.get("/readyz")
     assert response.status_code == 200
-    assert response.json == {"status": "ready", "mode": "hybrid", "degraded": None, "model": "fake"}
+    assert response.json == {"status": "ready", "mode": "hybrid", "degraded": False}
+
+
+def test_readyz_names_no_path_of_the_server(one_article: Callable[..., Path], make_app: MakeApp, tmp_path: Path) -> None:
+    response = make_app(one_article(), model=str(tmp_path / "prive" / "modele")).test_client().get("/readyz")
+    assert response.json == {"status": "ready", "mode": "keywords", "degraded": True}
 
 
 def test_a_broken_article_leaves_the_service_ready(one_article: Callable[..., Path], make_app: MakeApp) -> None:

@@ -17,7 +17,8 @@ from werkzeug.test import TestResponse
 
 from search.engine import SearchEngine
 from tests.conftest import MakeApp, MakeKb
-from webapp.routes.widget_api import Counts
+from tests.webapp.reading import read
+from webapp.rate_limits import Counts
 from webapp.settings import SettingsError, load_settings
 
 API = "/api/public/v1"
@@ -319,6 +320,34 @@ def test_who_asks_too_often_waits(make_app: MakeApp, kb: Path) -> None:
     # Somebody else may ask.
     other = client.post(f"{API}/match", json={"message": "bac"}, environ_base={"REMOTE_ADDR": "127.0.0.9"})
     assert other.status_code == 200
+
+
+def test_the_form_of_the_page_counts_with_it_and_keeps_the_question(make_app: MakeApp, kb: Path) -> None:
+    client = make_app(kb, widget_origins=TOWN, rate_limit="3/minute").test_client()
+    for path in ("match", "search"):
+        assert ask(client, "bac", TOWN, path=path).status_code == 200
+    assert client.post("/faq/recherche", data={"question": "où jeter le verre ?"}).status_code == 200
+    response = client.post("/faq/recherche?embed=1", data={"question": "où jeter le verre ?"})
+    assert response.status_code == 429
+    assert 1 <= int(response.headers["Retry-After"]) <= 60
+    assert TOWN in response.headers["Content-Security-Policy"]  # the frame shows it
+    page = read(response)
+    assert "attendez un instant" in page.one(".notice").text
+    assert page.one("#question").attributes["value"] == "où jeter le verre ?"
+    assert ask(client, "bac", TOWN).status_code == 429
+    assert client.get("/faq/recherche").status_code == 200
+
+
+def test_a_subscriber_is_one_caller_whatever_the_address(make_app: MakeApp, kb: Path) -> None:
+    client = make_app(kb, rate_limit="2/minute", accounts="on").test_client()
+
+    def asked_from(address: str) -> int:
+        return client.post(f"{API}/match", json={"message": "bac"}, environ_base={"REMOTE_ADDR": address}).status_code
+
+    assert [asked_from(f"2001:db8:0:1::{n}") for n in range(1, 5)] == [200, 200, 429, 429]
+    assert asked_from("2001:db8:0:2::1") == 200
+    # The same machine, as IPv4 and as IPv6 writes it.
+    assert [asked_from(one) for one in ("192.0.2.7", "::ffff:192.0.2.7", "192.0.2.7")] == [200, 200, 429]
 
 
 def test_the_limit_is_sixty_a_minute_unless_set(make_app: MakeApp, kb: Path) -> None:

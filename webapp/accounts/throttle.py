@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import ipaddress
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
@@ -24,6 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from webapp import database
 from webapp.accounts.models import Attempts, normal_email
 from webapp.database import session
+from webapp.network import subscriber
 
 FORGOTTEN_AFTER = dt.timedelta(hours=1)
 
@@ -91,16 +91,5 @@ def _locked_rows(email: str, address: str) -> dict[str, Attempts]:
 
 
 def _key(kind: str, email: str, address: str) -> str:
-    parts = {"pair": (normal_email(email), _network(address)), "address": (_network(address),), "account": (normal_email(email),)}[kind]
+    parts = {"pair": (normal_email(email), subscriber(address)), "address": (subscriber(address),), "account": (normal_email(email),)}[kind]
     return f"{kind}:{hashlib.sha256(chr(0).join(parts).encode('utf-8', 'surrogatepass')).hexdigest()}"
-
-
-def _network(address: str) -> str:
-    """An IPv6 subscriber has a whole /64 to call from."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if found.version == 6:
-        return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
-    return str(found)

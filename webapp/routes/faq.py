@@ -50,12 +50,11 @@ def home() -> ResponseReturnValue:
 @blueprint.get(f"{FAQ}/service/<path:key>")
 def service(key: str) -> ResponseReturnValue:
     """Show the public articles of a service."""
-    articles = public_faq().services.get(key) if key else None
-    if articles is None:
+    if not key or key not in public_faq().services:
         abort(404)
 
     def make(faq: PublicFaq) -> str:
-        owner = faq.context.service(key)
+        owner, articles = faq.context.service(key), faq.services[key]
         return public.render_page(
             "faq/service.html",
             here=url_for("faq.service", key=key),
@@ -113,22 +112,33 @@ def search_form() -> ResponseReturnValue:
 @blueprint.post(f"{FAQ}/recherche")
 def search() -> ResponseReturnValue:
     """Answer a question from the public articles."""
-    faq = public_faq()
-    typed = request.form.get("question", "")
-    question = "".join(character if character.isprintable() else " " for character in typed).strip()
-    answers: list[Article] | None = None
-    error, status = None, 200
+    question = _question()
     if len(question) > MAX_QUESTION_CHARS:
-        error, status = _("Votre question est trop longue : %(limit)s caractères au plus.", limit=MAX_QUESTION_CHARS), 413
-    elif not question:
-        error = _("Écrivez d'abord votre question.")
-    else:
-        found = bible().engine.match(question, limit=ANSWERS, public_only=True)
-        answers = [faq.articles[match.slug] for match in faq.answers(found, ANSWERS)]
+        return _searched(error=_("Votre question est trop longue : %(limit)s caractères au plus.", limit=MAX_QUESTION_CHARS), status=413)
+    if not question:
+        return _searched(error=_("Écrivez d'abord votre question."))
+    faq = public_faq()
+    found = bible().engine.match(question, limit=ANSWERS, public_only=True)
+    return _searched([faq.articles[match.slug] for match in faq.answers(found, ANSWERS)])
+
+
+def too_often(seconds: int) -> Response:
+    """Answer a question too many: it stays in its field."""
+    response = _searched(error=_("Trop de questions à la suite : attendez un instant, puis réessayez."), status=429)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _question() -> str:
+    return "".join(character if character.isprintable() else " " for character in request.form.get("question", "")).strip()
+
+
+def _searched(answers: list[Article] | None = None, *, error: str | None = None, status: int = 200) -> Response:
+    faq = public_faq()
     body = public.render_page(
         "faq/search.html",
         here=f"{FAQ}/recherche",
-        question=question[:MAX_QUESTION_CHARS],
+        question=_question()[:MAX_QUESTION_CHARS],
         answers=answers,
         error=error,
         contact=faq.contact(),
@@ -260,14 +270,16 @@ def _page(name: tuple[str, ...], make: Callable[[PublicFaq], str], mimetype: str
     """Send a page that is rendered once for a snapshot, a language and a frame; only its ETag when the caller has it."""
     faq = public_faq()
     key = (*name, public.language(), "embed" if public.is_embedded() else "", "static" if public.is_static() else "")
-    page = faq.pages.get(key)
-    if page is None:
-        page = faq.pages[key] = Page.of(make(faq))
+    page = faq.pages.get(key) or Page.of(make(faq))
     is_held = request.if_none_match.contains_weak(page.etag)  # proxies that compress make it weak
     response = Response(b"" if is_held else page.body, status=304 if is_held else 200, mimetype=mimetype)
     response.headers["ETag"] = f'"{page.etag}"'
-    response.headers["Cache-Control"] = CACHED
-    kept_pages.keep(faq)
+    if public.is_log_failing():
+        response.headers["Cache-Control"] = "no-store"
+    else:
+        faq.pages[key] = page
+        response.headers["Cache-Control"] = CACHED
+        kept_pages.keep(faq)
     return _framed(response)
 
 

@@ -18,7 +18,9 @@ def healthz() -> ResponseReturnValue:
 
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """Answer 200 once an index is loaded, and say how it searches; anybody may ask, so nothing is counted of the articles.
+    """Answer 200 once an index is loaded, and say how it searches.
+
+    Anybody may ask, so nothing is counted of the articles, and no path of this server is named: the log says why a model is missing.
 
     Problems in the content do not make the service unready: the page of the articles lists them.
     """
@@ -26,6 +28,5 @@ def readyz() -> ResponseReturnValue:
     return jsonify(
         status="ready",
         mode=engine.mode,
-        degraded=engine.degraded,
-        model=engine.index.meta.model,
+        degraded=engine.degraded is not None,
     )

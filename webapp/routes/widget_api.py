@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
-import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Literal
 
-from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
+from flask import Blueprint, Response, current_app, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_limiter import Limiter, RequestLimit
-from flask_limiter.util import get_remote_address
-from limits.storage import MemoryStorage
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import NotFound, RequestEntityTooLarge, UnsupportedMediaType
 
@@ -29,7 +24,6 @@ from search.engine import SHOWN_FROM, MatchResult
 from webapp import bodies, openapi
 from webapp.errors import error_response
 from webapp.public import LANGUAGES, PublicFaq, content_language, public_faq
-from webapp.settings import Settings
 from webapp.state import bible
 
 blueprint = Blueprint("public_api", __name__, url_prefix="/api/public/v1")
@@ -42,8 +36,6 @@ TOP_ARTICLES = 8
 _MAX_PREFIX_CHARS = 50
 _SHARED = "public, max-age=300, stale-while-revalidate=3600"
 _PREFLIGHT_SECONDS = 7200
-# How often the counts whose time is over are forgotten.
-_SWEEP_SECONDS = 60
 
 
 class _Question(BaseModel):
@@ -163,50 +155,10 @@ class _Shown:
         return _with_tag(PublicServices(language=self.language, url=self.faq.address, services=listed))
 
 
-class Counts(MemoryStorage):
-    """The counts of one process. Its parent starts a thread for nearly each question, a tenth of what an answer takes."""
-
-    STORAGE_SCHEME = ["counts"]  # noqa: RUF012  # read by the registry of `limits`
-
-    def __init__(self, uri: str | None = None, wrap_exceptions: bool = False, **options: str) -> None:
-        super().__init__(uri, wrap_exceptions, **options)
-        self._lock = threading.Lock()
-        self._swept_at = time.time()
-
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Count; see ``MemoryStorage``."""
-        now = time.time()
-        with self._lock:
-            is_late = now >= self._swept_at + _SWEEP_SECONDS
-            for old in [*self.expirations] if is_late else [key]:
-                self.get(old)  # forgets it when its time is over
-            self._swept_at = now if is_late else self._swept_at
-            self.storage[key] += amount
-            self.expirations.setdefault(key, now + expiry)
-            return self.storage[key]
-
-
-def init_app(app: Flask, settings: Settings) -> None:
-    """Register the API with its limits; each application counts for itself, or with others in the storage of the settings."""
-    limiter = Limiter(
-        get_remote_address,
-        app=app,
-        storage_uri="counts://" if settings.rate_limit_storage == "memory://" else settings.rate_limit_storage,
-        # Where the shared storage is down, each process counts alone: citizens are answered all the same.
-        in_memory_fallback_enabled=True,
-        headers_enabled=False,
-    )
-    limiter.shared_limit(settings.rate_limit, scope=blueprint.name, exempt_when=_asks_nothing, on_breach=_too_often)(blueprint)
-    app.register_blueprint(blueprint)
-
-
-def _asks_nothing() -> bool:
-    return request.method != "POST"
-
-
-def _too_often(limit: RequestLimit) -> Response:
+def too_often(seconds: int) -> Response:
+    """Answer a question too many."""
     response = error_response(429, _("Trop de questions à la suite : attendez un instant, puis réessayez."))
-    response.headers["Retry-After"] = str(max(1, int(limit.reset_at - time.time())))
+    response.headers["Retry-After"] = str(seconds)
     return response
 
 
