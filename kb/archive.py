@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 from kb import paths
@@ -57,6 +58,19 @@ def read_archived(root: Path, name: str) -> Archived:
         if found is None:
             raise UnknownSlug(f"Aucun article archivé ne s'appelle « {name[:100]} ».")
         return _read(root, found)
+
+
+def free_path(root: Path, path: str) -> str:
+    """Where an article goes in the archive; beside the one that had its address before, where there was one.
+
+    Args:
+        root: the content folder.
+        path: its path on line.
+    """
+    name = path.removeprefix(f"{paths.ARTICLES}/").removesuffix(".md")
+    taken = {one.casefold() for one in _names(root)}
+    free = next(one for one in chain([name], (f"{name}-{number}" for number in count(2))) if one.casefold() not in taken)
+    return f"{paths.ARCHIVE}/{free}.md"
 
 
 def _names(root: Path) -> list[str]:

@@ -496,9 +496,10 @@ def check_path(path: str) -> str:
     parts = path.split("/")
     is_file = len(parts) == 1 and path in _CONTENT[1:]
     is_article = len(parts) >= 2 and parts[0] in (paths.ARTICLES, paths.ARCHIVE) and parts[-1].endswith(".md")
-    names = (*parts[1:-1], parts[-1].removesuffix(".md"))
     # A folder « x.md » would take the place of the article x.
-    if is_file or (is_article and all(paths.is_readable_slug(name) and not name.endswith(".md") for name in names)):
+    name = parts[-1].removesuffix(".md")
+    is_named = paths.is_readable_slug(name) and not name.endswith(".md") and all(map(paths.is_readable_folder, parts[1:-1]))
+    if is_file or (is_article and is_named):
         return path
     raise UnknownSlug(f"« {path[:200]} » ne fait pas partie du contenu.")
 

@@ -18,6 +18,8 @@ SYNONYMS = "synonyms.yml"
 SLUG_PATTERN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 # What is read is wider than what is created: a folder that another tool made may hold "FAQ_12.md".
 READABLE_SLUG = re.compile(r"\w[\w.-]{0,199}")
+# Folders were made by hand: « vie scolaire », « arts & culture ».
+READABLE_FOLDER = re.compile(r"\w(?:[\w .,'’&()+-]{0,198}[\w)])?")
 
 
 def is_slug(text: str) -> bool:
@@ -28,6 +30,11 @@ def is_slug(text: str) -> bool:
 def is_readable_slug(text: str) -> bool:
     """Tell whether ``text`` may name an article that exists: no separator, no leading dot, 200 characters at most."""
     return READABLE_SLUG.fullmatch(text) is not None and ".." not in text
+
+
+def is_readable_folder(text: str) -> bool:
+    """Tell whether ``text`` may name a folder of articles: as a slug, and words in it; never « x.md », which would hide the article x."""
+    return READABLE_FOLDER.fullmatch(text) is not None and ".." not in text and not text.endswith(".md")
 
 
 def slugify(title: str) -> str:

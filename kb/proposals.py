@@ -7,11 +7,12 @@ and never over it; a proposal that is refused or withdrawn keeps its text (``ref
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pygit2
+from pygit2.enums import SortMode
 
 from kb import paths
 from kb.article import Article
@@ -72,10 +73,14 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Merge:
-    """What accepting a proposal would write, and what forbids it."""
+    """What accepting a proposal would write, and what forbids it.
+
+    ``others`` are files that are no content (the forge's own): no page shows them, so no reviewer answers for them.
+    """
 
     changes: dict[str, str | None] = field(default_factory=dict)
     conflicts: tuple[Conflict, ...] = ()
+    others: Mapping[str, pygit2.Oid | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,9 +103,15 @@ def edit(article: Article | None, new: Article) -> dict[str, str | None]:
     return changes
 
 
-def archive(article: Article, replacement: Article | None = None) -> dict[str, str | None]:
-    """Take an article off line; the address then leads to its replacement, if there is one."""
-    changes: dict[str, str | None] = {article.path: None, archived_path(article.path): article.source}
+def archive(article: Article, replacement: Article | None = None, into: str = "") -> dict[str, str | None]:
+    """Take an article off line.
+
+    Args:
+        article: as it is on line.
+        replacement: the article to which the address then leads, if there is one.
+        into: path in the archive, where its usual place is taken (see ``kb.archive.free_path``).
+    """
+    changes: dict[str, str | None] = {article.path: None, into or archived_path(article.path): article.source}
     if replacement is not None:
         aliases = tuple(dict.fromkeys((*replacement.meta.aliases, article.slug, *article.meta.aliases)))
         changes[replacement.path] = replacement.edited({"aliases": aliases}).source
@@ -251,13 +262,20 @@ class Proposals:
         Raises:
             StaleProposal: it was amended meanwhile, or is closed.
             MergeConflict: the live text changed in the same places.
+            ProposalError: it changes files that are no content.
             StoreError: it cannot be recorded.
         """
         reference = self._open_reference(name)
+
+        def examine(merge: Merge) -> None:
+            if merge.others:
+                raise ProposalError(foreign_files(merge.others))
+            validate(merge.changes)
+
         with self._store.writing() as writer:
             repository = writer.repository
             tip = _tip(repository, reference, expected_tip)
-            live = _merge_live(writer, tip, reviewer, message, validate)
+            live = _merge_live(writer, tip, reviewer, message, examine)
             writer.set_branch(reference, None)
             return live
 
@@ -278,8 +296,11 @@ class Proposals:
                 return str(repository.head.target)
             touched = changed_paths(repository, writer.commit(_base(repository, tip, repository.head.target)), writer.commit(tip))
             writer.adopt(touched, check_file)
-            if _is_part_of(repository, tip, repository.head.target):
-                return writer.publish(tip, touched)
+            head = repository.head.target
+            if _is_part_of(repository, tip, head):
+                # History follows first parents: a merge made elsewhere has ours as its second, and would take our publications out of it.
+                is_next = _is_first_parent(repository, tip, head)
+                return writer.publish(tip if is_next else writer.record(writer.commit(tip).tree_id, [head, tip], who, message), touched)
             return _merge_live(writer, tip, who, message)
 
     def follow(self, name: str, commit: str) -> bool:
@@ -364,6 +385,13 @@ def _is_part_of(repository: pygit2.Repository, head: pygit2.Oid, commit: pygit2.
     return str(head) == str(commit) or bool(repository.descendant_of(head, commit))
 
 
+def _is_first_parent(repository: pygit2.Repository, tip: pygit2.Oid, ancestor: pygit2.Oid) -> bool:
+    """Whether a commit is on the line of first parents of another."""
+    walker = repository.walk(tip, SortMode.TOPOLOGICAL)
+    walker.simplify_first_parent()
+    return any(commit.id == ancestor for commit in walker)
+
+
 # ---- merging ----
 def _is_content(path: str) -> bool:
     try:
@@ -373,25 +401,30 @@ def _is_content(path: str) -> bool:
     return True
 
 
-def _merge_live(
-    writer: Writer, tip: pygit2.Oid, who: Person, message: str, validate: Callable[[Mapping[str, str | None]], None] = lambda _: None
-) -> str:
+def foreign_files(names: Iterable[str]) -> str:
+    """Say why a proposal that changes other files than the content's is not published."""
+    listed = ", ".join(f"« {name[:200]} »" for name in sorted(names)[:5])
+    return (
+        f"Cette proposition, faite avec git, change aussi ce qui n'est pas un article : {listed}. Personne ne peut le relire ici. "
+        "Retirez ces fichiers de la branche, ou fusionnez-la dans la forge."
+    )
+
+
+def _merge_live(writer: Writer, tip: pygit2.Oid, who: Person, message: str, examine: Callable[[Merge], None] = lambda _: None) -> str:
     """Merge a commit into the live text, or raise what forbids it."""
     repository = writer.repository
     merge = _merge(repository, tip)
     head = repository.head.target
-    others = _other_files(repository, tip, head)
-    writer.adopt({*merge.changes, *others, *(one.live_path for one in merge.conflicts if one.live_path)}, check_file)
+    writer.adopt({*merge.changes, *merge.others, *(one.live_path for one in merge.conflicts if one.live_path)}, check_file)
     if repository.head.target != head:  # files edited by hand are live text too
         head, merge = repository.head.target, _merge(repository, tip)
-        others = _other_files(repository, tip, head)
     if merge.conflicts:
         raise MergeConflict(merge)
-    validate(merge.changes)
+    examine(merge)
     tree = writer.tree(head, merge.changes)
-    if others:
-        tree = writer.tree_with(writer.commit(writer.record(tree, [head], who, message)), others)
-    return writer.publish(writer.record(tree, [head, tip], who, message), [*merge.changes, *others])
+    if merge.others:
+        tree = writer.tree_with(writer.commit(writer.record(tree, [head], who, message)), merge.others)
+    return writer.publish(writer.record(tree, [head, tip], who, message), [*merge.changes, *merge.others])
 
 
 def _other_files(repository: pygit2.Repository, tip: pygit2.Oid, head: pygit2.Oid) -> dict[str, pygit2.Oid | None]:
@@ -412,7 +445,7 @@ def _merge(repository: pygit2.Repository, tip: pygit2.Oid) -> Merge:
             conflicts.append(merged)
         else:
             changes |= merged
-    return Merge(changes, tuple(conflicts))
+    return Merge(changes, tuple(conflicts), _other_files(repository, tip, live.id))
 
 
 def _merge_one(repository: pygit2.Repository, live: pygit2.Commit, change: FileChange) -> dict[str, str | None] | Conflict:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -25,6 +27,8 @@ from search.embedder import Progress, SentenceTransformerEmbedder, Vectors
 from tests.serving import served
 from webapp import create_app
 from webapp.settings import PROJECT, Settings
+
+T = TypeVar("T")
 
 CONTENT = ("articles", "organisation.yml", "services.yml", "channels.yml", "synonyms.yml")
 MakeKb = Callable[[dict[str, str]], Path]
@@ -164,6 +168,14 @@ def make_app(tmp_path: Path) -> Iterator[MakeApp]:
     yield make
     for app in made:
         close(app)
+
+
+def in_cpu_seconds(limit: float, work: Callable[[], T]) -> T:
+    """Do some work that must not blow up (a square, a bomb). The limit is no speed to hold: machines differ and are shared."""
+    started = time.process_time()
+    done = work()
+    assert time.process_time() - started < limit
+    return done
 
 
 def close(app: Flask) -> None:

@@ -12,6 +12,7 @@ from kb import git_store
 from search.live import LiveEngine
 from webapp import (
     accounts,
+    bodies,
     cli,
     database,
     digest,
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_settings()
     app = Flask(__name__)
+    app.request_class = bodies.Request
     app.config.update(
         SECRET_KEY=settings.signing_key(),
         MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,

@@ -1,18 +1,34 @@
-"""Bodies of requests: JSON read with care, then checked by a model; what is wrong is located, never quoted."""
+"""What requests hold: fields without NUL; JSON read with care, then checked by a model; what is wrong is located, never quoted."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
+import flask
 from flask import request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import ImmutableMultiDict
 
 from webapp.errors import error_response
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Fields(ImmutableMultiDict[str, Any]):
+    """Fields of a form or of an address without the NUL that nobody types and PostgreSQL cannot keep."""
+
+    def __init__(self, pairs: Iterable[tuple[str, Any]] = ()) -> None:
+        super().__init__([(name, value.replace("\0", "") if isinstance(value, str) else value) for name, value in pairs])
+
+
+class Request(flask.Request):
+    """A request of this application."""
+
+    parameter_storage_class = _Fields
 
 
 def json_body() -> Any:

@@ -29,6 +29,8 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number will do, as long as it is always the same: workers that start together queue on it.
 _ADVISORY_LOCK = 4_217_001
 _BUSY_SECONDS = 10
+# The greatest number of a row: what PostgreSQL counts to.
+MAX_NUMBER = 2**31 - 1
 
 
 class DatabaseUnavailable(Exception):

@@ -41,6 +41,8 @@ _PREFIX = "proposals/"
 _ASIDE = "bible/en-ligne"
 # What every forge takes as a title (GitLab: 255).
 _TITLE_CHARS = 250
+# When another worker was at it while this one was called.
+_AGAIN_SECONDS = 2
 # The forge refuses us, whatever we ask.
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 _TOLD = {"accepted": "Publiée dans La Bible.", "refused": "Refusée dans La Bible.", "withdrawn": "Retirée dans La Bible."}
@@ -77,15 +79,18 @@ def start(app: Flask, settings: Settings) -> None:
 
 
 def _run(app: Flask, every_seconds: int) -> None:
+    is_called = False
     while True:
         with app.app_context():
             stirred = bible().stirred
             stirred.clear()
             try:
-                synchronise()
+                # Another worker's pass may be past what this one was called for.
+                is_missed = synchronise() is None and is_called
             except Exception:  # the thread must outlive whatever one pass meets
                 log.exception("unexpected failure while speaking to the forge; the next pass tries again")
-        stirred.wait(every_seconds)
+                is_missed = False
+        is_called = stirred.wait(min(_AGAIN_SECONDS, every_seconds) if is_missed else every_seconds) or is_missed
 
 
 def remote_of(settings: Settings) -> Remote:
@@ -256,7 +261,6 @@ def _decided_there(one: _Pass, forge: Forge, proposal: Proposal) -> None:
     if found is None:
         proposal.pull_request = proposal.pull_request_url = None  # it gets another one
     elif found.state == "closed":
-        proposal.is_settled_there = True
         service.decided_elsewhere(proposal, "withdrawn", None, found.url)
     elif not (found.merge_commit and one.state.proposals.is_live(found.merge_commit)):
         return  # its text is not here yet: the next fetch brings it
@@ -266,7 +270,6 @@ def _decided_there(one: _Pass, forge: Forge, proposal: Proposal) -> None:
         said = _("Une version antérieure à la dernière modification a été fusionnée dans la forge : %(url)s", url=found.url)
         proposal.record("commented", None, _("La forge"), said)
     else:
-        proposal.is_settled_there = True
         service.decided_elsewhere(proposal, "accepted", found.merge_commit, found.url)
 
 
@@ -378,7 +381,6 @@ def _tell(one: _Pass, forge: Forge, proposal: Proposal) -> None:
         return
     if found.state == "merged" and not is_accepted:
         if found.merge_commit and one.state.proposals.is_live(found.merge_commit):  # both decided at once: it is live
-            proposal.is_settled_there = True
             service.decided_elsewhere(proposal, "accepted", found.merge_commit, found.url)
         return
     # Closed first: the next pass still says why, if this one dies in between; the other way round it would say so again and again.

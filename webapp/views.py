@@ -180,15 +180,28 @@ def shareable(text: str) -> str:
 
 
 _SOMEBODY = frozenset({personal_data.NAME, personal_data.SOCIAL_SECURITY, personal_data.IBAN, personal_data.CARD, personal_data.PLATE})
+# One of them in particular: « un usager », « l'usager », « les usagers » are anybody.
+_A_CITIZEN = re.compile(
+    r"\b(?:(?:cet(?:te)?|ce|une)\s+(?:usag[eè]re?|administrée?|citoyen(?:ne)?|habitante?|riveraine?|demandeu(?:r|se)|plaignante?)"
+    r"|(?:un|le|ce)\s+monsieur|(?:une|la|cette)\s+dame)\b",
+    re.IGNORECASE,
+)
+# A mobile telephone, or a mailbox at home.
+_AT_HOME = re.compile(
+    r"(?:\+33|0033|\b0)\W{0,3}[67]|@(?:gmail|hotmail|outlook|live|msn|yahoo|ymail|orange|wanadoo|free|sfr|neuf|bbox|laposte|icloud|me|aol"
+    r"|proton(?:mail)?|gmx)\.",
+    re.IGNORECASE,
+)
 
 
 def told(text: str) -> str:
     """What of the words of somebody who writes here may be kept.
 
-    Colleagues tell one another a service's new number or address: those stay, unless the text names somebody, who is then a citizen.
+    Colleagues tell one another a service's new number or address: those stay, unless the text speaks of somebody, who is then a citizen.
     """
     masked = personal_data.mask(text, but=(personal_data.DATE, personal_data.LINK, personal_data.ACCOUNT))
-    return masked.text if _SOMEBODY & set(masked.kinds) else text
+    is_private = _SOMEBODY & set(masked.kinds) or _A_CITIZEN.search(text) or any(_AT_HOME.search(found) for found, _kind in masked.found)
+    return masked.text if is_private else text
 
 
 def shortened(text: str, limit_chars: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 
 import pytest
 import yaml
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from kb.article import MAX_ARTICLE_BYTES, Article
 from kb.errors import ContentError, Problem, UnknownSlug
+from tests.conftest import in_cpu_seconds
 from tests.kb.conftest import PASSPORT
 
 PATH = "articles/etat-civil/passeport.md"
@@ -228,9 +228,7 @@ def test_a_wrong_file_says_where_and_what(source: str, line: int, said: str) -> 
 def test_a_yaml_bomb_is_refused_before_it_unfolds() -> None:
     levels = "".join(f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 9)}]\n" for level in range(1, 12))
     bomb = f"---\ntitle: A\nl0: &l0 lol\n{levels}---\n"
-    started = time.perf_counter()
-    assert "alias YAML" in problem_of(bomb).message
-    assert time.perf_counter() - started < 1
+    assert "alias YAML" in in_cpu_seconds(10, lambda: problem_of(bomb).message)
 
 
 def test_a_star_in_a_sentence_is_no_alias() -> None:

@@ -189,6 +189,10 @@ def test_the_longest_name_will_do(bible: Bible) -> None:
         "services.yml\x00",
         "articles/a/" + "x" * 10000 + ".md",
         "articles/a/x.md/y.md",
+        "articles/a /x.md",
+        "articles/.a/x.md",
+        "articles/a~1/x.md",
+        "articles/a../x.md",
     ],
 )
 def test_a_path_that_is_no_content_is_refused(bible: Bible, path: str) -> None:
@@ -702,6 +706,47 @@ def test_a_commit_made_elsewhere_is_merged_with_what_went_live(bible: Bible) -> 
     assert (bible.folder / "logo.png").read_bytes() == b"\xff\0"
     (bible.folder / "logo.png").unlink()
     bible.git("checkout", "logo.png")
+    assert bible.git("status", "--porcelain") == ""
+
+
+def test_a_folder_that_was_made_by_hand_is_content(bible: Bible) -> None:
+    path = "articles/vie scolaire/menu de la cantine (été)/cantine.md"
+    bible.accept(bible.propose({path: text("La cantine", "À midi.")}))
+    assert Library.load(bible.folder).articles["cantine"].path == path
+    assert bible.read(path) == text("La cantine", "À midi.")
+
+
+@pytest.mark.parametrize("path", [WORKFLOW, "README.md", "articles/a~1/bac.md", "articles/logo.png"])
+def test_what_no_reviewer_reads_is_not_published(bible: Bible, path: str) -> None:
+    """A branch that git made, or continued, may hold anything: beside the articles it is merged on the forge, or not at all."""
+    bible.publish(VERRE, text("Le verre", "en ligne"))
+    branch = bible.propose({BAC: spoken("a")}, "mine")
+    tip = bible.foreign(branch.tip, {path: "caché"})
+    assert bible.proposals.follow("mine", tip)
+    before = bible.picture()
+    assert set(bible.proposals.merge(tip).others) == {path}
+    with pytest.raises(ProposalError, match="pas un article"):
+        bible.proposals.accept("mine", tip, EVE, "Publie")
+    assert bible.picture() == before
+    # Once the forge has it, nothing is left to read.
+    bible.proposals.adopt_commit(bible.foreign("HEAD", {path: "caché"}), EVE, "Réunit")
+    bible.proposals.accept("mine", tip, EVE, "Publie")
+    assert bible.read(BAC) == spoken("a")
+
+
+def test_a_merge_made_elsewhere_leaves_our_publications_in_the_history(bible: Bible) -> None:
+    """As « git pull » makes it: theirs first, ours second."""
+    bible.publish(BAC, spoken("un"))
+    there = bible.foreign("HEAD~1", {VERRE: text("Le verre", "forge")})
+    bible.publish(BAC, spoken("deux"))
+    head = bible.store.head()
+    tree = bible.git("merge-tree", "--write-tree", there, head).split()[0]
+    tip = bible.git("commit-tree", tree, "-p", there, "-p", head, "-m", "Merge branch 'main'")
+    before = [revision.id for revision in bible.store.history(BAC)]
+    live = bible.proposals.adopt_commit(tip, EVE, "Réunit")
+    assert (bible.read(BAC), at(bible, VERRE).lead) == (spoken("deux"), "forge")
+    assert [revision.id for revision in bible.store.history(BAC)] == before
+    assert bible.git("merge-base", "--is-ancestor", tip, live) == ""  # the forge takes it as an advance
     assert bible.git("status", "--porcelain") == ""
 
 

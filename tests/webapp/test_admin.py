@@ -148,6 +148,26 @@ def test_a_person_who_cannot_be_made_leaves_the_form_as_it_was(real: Flask, admi
     assert [one.attributes["value"] for one in page.find("#nouveau input") if "checked" in one.attributes] == ["eau"]
 
 
+def test_an_address_is_changed_unless_it_is_another_s(real: Flask, admin: FlaskClient) -> None:
+    page = "/administration/personnes/2"
+    assert send(admin, page, page=page, name="Camille Martin", email="Camille.Durand@ville.example").status_code == 303
+    assert log_in(real.test_client(), "camille.durand@ville.example").status_code == 303
+    response = send(admin, page, page=page, name="Autre", email="alix@ville.example", is_admin="1")
+    assert response.status_code == 422
+    assert "a déjà un compte" in response.text
+    assert send(admin, page, page=page, name="Autre", email="", is_admin="1").status_code == 422
+    assert roles(real, 2) == (False, frozenset(), True)
+    assert "Autre" not in read(admin.get(page)).one("h1").text
+
+
+@pytest.mark.parametrize("path", ["/administration/personnes/{}", "/administration/jetons/{}/revoquer", "/compte/jetons/{}/revoquer"])
+def test_a_number_that_no_row_has_is_not_found(admin: FlaskClient, path: str) -> None:
+    for number in (2**31, 10**20):
+        address = path.format(number)
+        answer = admin.get(address) if "personnes" in path else admin.post(address, data={"csrf_token": token_of(admin)})
+        assert answer.status_code == 404
+
+
 def test_someone_who_does_not_exist_is_not_found(admin: FlaskClient) -> None:
     assert admin.get("/administration/personnes/999").status_code == 404
     for path in ("", "/etat", "/lien"):

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,9 +25,10 @@ from flask import Flask
 
 from tests.conftest import MakeApp, settings_for
 from tests.webapp.people import PASSWORD, log_in, make_person
+from tests.webapp.reading import token_of
 from webapp.accounts import people, throttle, tokens
-from webapp.accounts.models import LogIn, User
-from webapp.database import Base, DatabaseUnavailable, UtcDateTime, connect, migrate, session
+from webapp.accounts.models import Attempts, LogIn, User
+from webapp.database import Base, DatabaseUnavailable, UtcDateTime, connect, migrate, now, session
 from webapp.settings import PROJECT, Settings
 
 
@@ -130,6 +132,52 @@ def test_workers_that_start_together_make_it_once(address: str, tmp_path: Path) 
     ]
     errors = [worker.communicate(timeout=120)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
+
+
+def test_log_ins_that_start_together_the_next_morning_wait_for_one_another(
+    address: str, make_app: MakeApp, one_article: Callable[..., Path]
+) -> None:
+    """Every counter is of yesterday: each log-in holds some, and each wants to forget them all."""
+    app = make_app(one_article(), accounts="on", model="none", database_url=address)
+    failed: list[Exception] = []
+
+    def knock(number: int, start: threading.Barrier) -> None:
+        start.wait()
+        try:
+            with app.test_request_context():
+                throttle.knock(f"agent{number}@ville.example", f"192.0.2.{number}")
+        except Exception as error:
+            failed.append(error)
+
+    for _ in range(5):
+        with app.app_context():
+            session().execute(sa.update(Attempts).values(last_at=now() - dt.timedelta(hours=9)))
+            session().commit()
+        start = threading.Barrier(6)
+        threads = [threading.Thread(target=knock, args=(number, start)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+    app.extensions["database"].dispose()
+
+
+def test_what_nobody_types_and_no_database_keeps_is_dropped(address: str, make_app: MakeApp, one_article: Callable[..., Path]) -> None:
+    app = make_app(one_article(), accounts="on", model="none", database_url=address)
+    make_person(app, name="Zoé Petit", email="zoe@ville.example", is_admin=True)
+    client = app.test_client()
+    assert log_in(client, email="zoe\0@ville.example").status_code == 303
+    for path in ("/propositions/?service=%00", "/administration/?q=%00", "/articles/?q=%00bac", "/faq?lang=%00"):
+        assert client.get(path, follow_redirects=True).status_code == 200
+    answer = client.post(
+        "/demandes/sans-reponse", data={"csrf_token": token_of(client), "question": "Où est\0 le bac ?", "service": "dechets"}
+    )
+    assert answer.status_code == 303
+    asked = client.post(answer.location + "/commenter", data={"csrf_token": token_of(client), "text": "Un\0 mot"})
+    assert asked.status_code == 303
+    assert "Un mot" in client.get(answer.location).text
+    app.extensions["database"].dispose()
 
 
 def test_accounts_live_there(address: str, make_app: MakeApp, one_article: Callable[..., Path]) -> None:

@@ -183,8 +183,13 @@ def test_a_local_account_with_the_same_verified_address_is_linked(real: Flask, p
     assert known(real).id == number
     provider.behaviour.claims["email"] = "zoe.durand@ville.example"  # from now on, the provider's own identifier counts
     assert come_in(real.test_client()).status_code == 303
-    assert known(real).id == number
-    assert user(real, "zoe.durand@ville.example") is None
+    moved = user(real, "zoe.durand@ville.example")
+    assert moved is not None
+    assert moved.id == number
+    # Whoever gets the address that she left is somebody else.
+    provider.behaviour.claims |= {"email": "zoe@ville.example", "sub": "u-2"}
+    assert come_in(real.test_client()).status_code == 303
+    assert known(real).id != number
 
 
 @pytest.mark.parametrize("verified", [False, None, "false", 0])
@@ -219,6 +224,17 @@ def test_trust_does_not_cover_an_address_that_is_said_not_to_be_verified(
     make_person(app, "Zoé Petit", "zoe@ville.example", is_admin=True)
     assert come_in(app.test_client()).status_code == 403
     assert known(app).oidc_subject is None
+
+
+@pytest.mark.parametrize(("email", "verified"), [("camille@ville.example", True), ("zoe.durand@ville.example", False)])
+def test_an_address_that_is_another_s_or_nobody_s_leaves_the_account_as_it_was(
+    real: Flask, provider: Provider, email: str, verified: bool
+) -> None:
+    make_person(real)
+    come_in(real.test_client())
+    provider.behaviour.claims |= {"email": email, "email_verified": verified}
+    assert come_in(real.test_client()).status_code == 303
+    assert known(real).oidc_subject
 
 
 def test_another_identity_does_not_take_over_a_linked_account(real: Flask, provider: Provider) -> None:

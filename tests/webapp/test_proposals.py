@@ -19,6 +19,7 @@ from tests.conftest import close
 from tests.webapp.conftest import MakeHouse
 from tests.webapp.newsroom import ANNE, BAC, FILES, TROU, VERRE, House, Mould, Visitor, errors_in, fields_of
 from tests.webapp.reading import Page, read
+from webapp import views
 from webapp.accounts import Account
 from webapp.accounts.models import User
 from webapp.database import session
@@ -78,6 +79,20 @@ def test_the_review_page_shows_the_words_that_change(shared: House) -> None:
     assert page.find(".page-diff h2")
     assert page.find(".page-diff a")[0].attributes["href"] == "/articles/verre"
     assert offered(page) == {"Accepter et publier", "Commenter", "Demander une modification", "Refuser", "Modifier la proposition"}
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Une usagère m'a écrit (marie@orange.fr, 06 12 34 56 78).", "Une usagère m'a écrit ([adresse e-mail], [téléphone])."),
+        ("Cet administré rappelle au 02 61 12 34 56.", "Cet administré rappelle au [téléphone]."),
+        ("À rappeler : 06.12.34.56.78", "À rappeler : [téléphone]"),
+        ("Le nouveau numéro du service est 02 61 91 40 70.", None),
+        ("Les usagers écrivent à dechets@ville.example.", None),
+    ],
+)
+def test_what_belongs_to_somebody_is_masked_and_what_is_the_service_s_stays(said: str, kept: str | None) -> None:
+    assert views.told(said) == (kept or said)
 
 
 def test_the_source_is_shown_line_by_line(shared: House) -> None:
@@ -875,6 +890,65 @@ def test_a_branch_of_bad_text_is_listed_read_and_refused(house: House, name: str
 
 
 @pytest.mark.parametrize("name", ["Titre_En.Capitales", "dora/mon-travail", "-é", "a" * 180])
+def test_what_a_branch_holds_beside_its_articles_is_told_and_not_published(house: House) -> None:
+    unseen = "---\ntitle: Réparer un trou\n---\nTexte que personne n'a lu.\n"
+    files = {BAC: FILES[BAC].replace("jaune", "vert").encode(), "articles/a~1/trou.md": unseen.encode(), ".github/workflows/x.yml": b"x"}
+    by_hand(house, "double-fond", files)
+    ada = house.as_("ada")
+    assert listed(ada) == ["Demander un bac vert"]
+    page = ada.page("/propositions/1")
+    assert "articles/a~1/trou.md" in errors_in(page)
+    assert ".github/workflows/x.yml" in errors_in(page)
+    assert "Accepter et publier" not in offered(page)
+    before = house.store.head()
+    assert ada.accept(1).status_code == 409
+    assert house.store.head() == before
+
+
+def test_a_branch_that_git_moved_is_read_again_then_published(house: House) -> None:
+    number, branch = stay_open(house)
+    dora = house.as_("dora")
+    page = dora.page(f"/propositions/{number}")
+    tip = next(one.attributes["value"] for one in page.find(".decision input") if one.attributes["name"] == "tip")
+    moved = house.proposals.amend(branch, house.row(number).tip or "", {BAC: FILES[BAC].replace("jaune", "mauve")}, ANNE, "Encore")
+    answer = dora.post(f"/propositions/{number}/publier", tip=tip)
+    assert answer.status_code == 409
+    assert "mauve" in read(answer).one(".page-diff").text
+    assert house.row(number).tip == moved.tip
+    assert dora.accept(number).status_code == 303
+    assert "mauve" in house.live()
+
+
+def test_a_long_address_is_proposed_as_often_as_one_likes(house: House) -> None:
+    slug = "a" * 100
+    house.store.publish({f"articles/dechets/{slug}.md": FILES[BAC]}, ANNE, "Long")
+    house.state.refresh()
+    agnes, dora = house.as_("agnes"), house.as_("dora")
+    first = agnes.propose(f"/articles/{slug}/modifier", short="Un.")
+    assert agnes.propose(f"/articles/{slug}/modifier", short="Deux.") > first
+    dora.post(f"/propositions/{first}/refuser", text="Non.")
+    assert agnes.propose(f"/articles/{slug}/modifier", short="Un.")
+
+
+def test_an_address_archived_twice_keeps_both_texts(house: House) -> None:
+    agnes, ada = house.as_("agnes"), house.as_("ada")
+
+    def archived() -> None:
+        number = int(agnes.post("/articles/trou/archiver").location.split("/")[2])
+        assert "quitte la recherche" in ada.page(f"/propositions/{number}").one(".change").text
+        assert ada.accept(number).status_code == 303
+
+    archived()
+    number = agnes.propose("/articles/nouveau", title="Un autre trou", slug="trou", lead="Le trou nouveau.", service="voirie")
+    assert ada.accept(number).status_code == 303
+    archived()
+    page = ada.page("/articles/archives")
+    links = {one.attributes["href"]: one.text for one in page.find("main a") if "/archives/" in one.attributes["href"]}
+    assert set(links) == {"/articles/archives/voirie/trou", "/articles/archives/voirie/trou-2"}
+    assert "Le trou nouveau." in ada.page("/articles/archives/voirie/trou-2").text
+    assert "Le trou nouveau." not in ada.page("/articles/archives/voirie/trou").text
+
+
 def test_a_branch_of_any_name_lives_like_the_others(house: House, name: str) -> None:
     by_hand(house, name, {BAC: FILES[BAC].replace("jaune", "vert").encode()})
     dora = house.as_("dora")

@@ -738,6 +738,52 @@ def test_two_workers_at_once_speak_once(house: House, forge: Forge) -> None:
     assert len(forge.api.pulls) == 1
 
 
+def test_what_is_published_here_while_the_forge_says_closed_stays_published(
+    house: House, forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = house.propose("bac", "Mauve.")
+    house.sync()
+    forge.pull_of(house.branch(number)).state = "closed"
+    decided = sync.service.decided_elsewhere
+
+    def meanwhile(*given: object) -> None:
+        accepting = threading.Thread(target=house.accept, args=(number,))
+        accepting.start()
+        accepting.join(60)
+        decided(*given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sync.service, "decided_elsewhere", meanwhile)
+        house.sync()
+    assert house.text("bac") == text_of("bac", "Mauve.")
+    assert house.row(number).state == "accepted"
+    check(house, forge)
+
+
+def test_a_worker_that_is_called_while_another_is_at_it_looks_again(
+    forge: Forge, tmp_path: Path, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the webhook told it, the other may have been past."""
+    folder = make_content(tmp_path / "kb")
+    passes: list[object] = []
+    done = threading.Event()
+    outcomes = iter([sync.SyncReport("", ()), None, None, sync.SyncReport("", ())])
+
+    def synchronise() -> object:
+        passes.append(next(outcomes, None))
+        bible.stirred.set() if len(passes) == 1 else None
+        if len(passes) == 4:
+            done.set()
+        return passes[-1]
+
+    monkeypatch.setattr(sync, "synchronise", synchronise)
+    monkeypatch.setattr(sync, "_AGAIN_SECONDS", 0.01)
+    app = make_app(folder, model="none", sync_seconds=86_400, **forge.settings)
+    bible: Bible = app.extensions["bible"]
+    sync.start(app, bible.settings)
+    assert done.wait(20)
+
+
 @pytest.mark.parametrize("moment", ["propose", "amend", "accept"])
 def test_rows_and_git_compared_at_any_moment_make_nothing_twice(house: House, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     """A pass, or the list of proposals, that comes after git has a change and before the database has."""

@@ -151,6 +151,8 @@ def user_of(found: Identity) -> User:
         if not user.is_active:
             raise ProviderError(_("Votre compte a été désactivé. Si c'est une erreur, prévenez votre administrateur."))
         people.rename(user, found.name)
+        if found.email and found.email_verified and people.by_email(found.email) is None:
+            people.change_email(user, found.email)
     except AccountError as error:
         raise ProviderError(str(error)) from error
     user.oidc_subject = found.subject

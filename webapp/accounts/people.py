@@ -45,7 +45,7 @@ def get(user_id: int) -> User:
     Raises:
         AccountError: there is none.
     """
-    found = session().get(User, user_id)
+    found = session().get(User, user_id) if user_id <= database.MAX_NUMBER else None
     if found is None:
         raise AccountError(_("Ce compte n'existe pas."))
     return found
@@ -79,16 +79,27 @@ def rename(user: User, name: str) -> None:
     session().commit()
 
 
-def set_roles(user: User, *, is_admin: bool, services: set[str], name: str | None = None) -> None:
-    """Change what a person may do, and their name when one is given: both, or nothing.
+def change_email(user: User, email: str) -> None:
+    """Change a person's address.
 
     Raises:
-        AccountError: they are the last active administrator, and would be one no more; or the name cannot be.
+        AccountError: it cannot be read, or is another account's.
+    """
+    user.email = _free_email(user, email)
+    session().commit()
+
+
+def set_roles(user: User, *, is_admin: bool, services: set[str], name: str | None = None, email: str | None = None) -> None:
+    """Change what a person may do, and their name and address when they are given: all, or nothing.
+
+    Raises:
+        AccountError: they are the last active administrator, and would be one no more; or the name or the address cannot be.
     """
     name = user.name if name is None else _name(name)
+    email = user.email if email is None else _free_email(user, email)
     if user.is_admin and not is_admin:
         _keep_an_administrator(user)
-    user.name = name
+    user.name, user.email = name, email
     user.is_admin = is_admin
     user.set_services(services)
     session().commit()
@@ -161,6 +172,15 @@ def _name(name: str) -> str:
     if not name or len(name) > MAX_NAME_CHARS or not name.isprintable():
         raise AccountError(_("Donnez le prénom et le nom de la personne (%(count)s caractères au plus).", count=MAX_NAME_CHARS))
     return name
+
+
+def _free_email(user: User, email: str) -> str:
+    """The address as it is kept, when nobody else has it."""
+    address = _email(email)
+    holder = by_email(address)
+    if holder is not None and holder is not user:
+        raise AccountError(_("Le courriel %(email)s a déjà un compte.", email=address))
+    return address
 
 
 def _email(email: str) -> str:

@@ -61,8 +61,8 @@ def knock(email: str, address: str) -> dt.timedelta:
         row.count = 1 if now - row.last_at > FORGOTTEN_AFTER else row.count + 1
         row.last_at = now
         row.open_at = now + _RULES[kind].delay(row.count)
-    session().execute(delete(Attempts).where(Attempts.last_at < now - FORGOTTEN_AFTER))
     session().commit()
+    _forget(now - FORGOTTEN_AFTER)
     return dt.timedelta()
 
 
@@ -77,17 +77,26 @@ def welcome(email: str, address: str) -> None:
     session().commit()
 
 
+def _forget(before: dt.datetime) -> None:
+    """Delete old counters, in a transaction of its own that waits for nobody: whoever holds one holds others, and may want ours."""
+    free = select(Attempts.key).where(Attempts.last_at < before).with_for_update(skip_locked=True)
+    session().execute(delete(Attempts).where(Attempts.key.in_(free)))
+    session().commit()
+
+
 def _locked_rows(email: str, address: str) -> dict[str, Attempts]:
     """The three counters, held until the transaction ends."""
-    now = database.now()
     keys = {kind: _key(kind, email, address) for kind in _RULES}
-    new = [{"key": key, "count": 0, "last_at": now, "open_at": now} for key in sorted(keys.values())]
     dialect = postgresql if session().get_bind().dialect.name == "postgresql" else sqlite
-    # The write comes first: it takes SQLite's lock before anything is read.
-    session().execute(dialect.insert(Attempts).values(new).on_conflict_do_nothing())
     query = select(Attempts).where(Attempts.key.in_(keys.values())).order_by(Attempts.key).with_for_update()
-    found = {row.key: row for row in session().scalars(query.execution_options(populate_existing=True))}
-    return {kind: found[key] for kind, key in keys.items()}
+    while True:
+        now = database.now()
+        new = [{"key": key, "count": 0, "last_at": now, "open_at": now} for key in sorted(keys.values())]
+        # The write comes first: it takes SQLite's lock before anything is read.
+        session().execute(dialect.insert(Attempts).values(new).on_conflict_do_nothing())
+        found = {row.key: row for row in session().scalars(query.execution_options(populate_existing=True))}
+        if len(found) == len(keys):  # else an old one was forgotten between the two
+            return {kind: found[key] for kind, key in keys.items()}
 
 
 def _key(kind: str, email: str, address: str) -> str:

@@ -81,7 +81,7 @@ def revoke(token_id: int, owner: User | None = None) -> ApiToken:
     Raises:
         AccountError: there is no such token.
     """
-    found = session().get(ApiToken, token_id)
+    found = session().get(ApiToken, token_id) if token_id <= database.MAX_NUMBER else None
     if found is None or (owner is not None and found.user_id != owner.id):
         raise AccountError(_("Ce jeton n'existe pas."))
     if found.revoked_at is None:

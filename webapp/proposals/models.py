@@ -8,6 +8,7 @@ from typing import Literal
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from webapp.accounts.models import MAX_NAME_CHARS
 from webapp.database import Base, now
 
 MAX_TEXT_CHARS = 5_000
@@ -43,7 +44,7 @@ class Proposal(Base):
     tip: Mapped[str | None] = mapped_column(String(40))
     live: Mapped[str | None] = mapped_column(String(40))
     author_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
-    author_name: Mapped[str] = mapped_column(String(120))
+    author_name: Mapped[str] = mapped_column(String(MAX_NAME_CHARS))
     answers_id: Mapped[int | None] = mapped_column(ForeignKey("proposals.id", ondelete="SET NULL"))
     created_at: Mapped[dt.datetime] = mapped_column(default=now)
     updated_at: Mapped[dt.datetime] = mapped_column(default=now)
@@ -76,7 +77,8 @@ class Proposal(Base):
     def record(self, action: Action, author_id: int | None, author_name: str, text: str = "") -> None:
         """Add what somebody did to its story."""
         self.updated_at = now()
-        self.events.append(Event(action=action, author_id=author_id, author_name=author_name, text=text[:MAX_TEXT_CHARS]))
+        # The name of a commit's author may have any length.
+        self.events.append(Event(action=action, author_id=author_id, author_name=author_name[:MAX_NAME_CHARS], text=text[:MAX_TEXT_CHARS]))
 
 
 class Event(Base):
@@ -88,7 +90,7 @@ class Event(Base):
     proposal_id: Mapped[int] = mapped_column(ForeignKey("proposals.id", ondelete="CASCADE"), index=True)
     action: Mapped[str] = mapped_column(String(20))
     author_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
-    author_name: Mapped[str] = mapped_column(String(120))
+    author_name: Mapped[str] = mapped_column(String(MAX_NAME_CHARS))
     text: Mapped[str] = mapped_column(Text, default="")
     at: Mapped[dt.datetime] = mapped_column(default=now)
     proposal: Mapped[Proposal] = relationship(back_populates="events")

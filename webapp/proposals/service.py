@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from flask_babel import gettext as _
 
 from kb import checks, paths, personal_data
+from kb import proposals as git_proposals
 from kb.article import Article
 from kb.checks import Finding
 from kb.draft import Draft
@@ -27,7 +28,7 @@ from kb.library import Library
 from kb.proposals import Branch, FileChange, Merge, ProposalError
 from webapp import views
 from webapp.accounts import Account
-from webapp.accounts.models import User
+from webapp.accounts.models import MAX_NAME_CHARS, User
 from webapp.database import session
 from webapp.proposals.models import OPEN, WRITING, Action, Event, Kind, Proposal, State
 from webapp.state import Bible, bible
@@ -80,7 +81,7 @@ def submit(change: Change, account: Account, message: str = "", base: str | None
         ProposalError: nothing changes.
         StoreError: it cannot be recorded.
     """
-    name = f"{views.today():%Y%m%d}-{change.slug[:90]}-{secrets.token_hex(4)}".lower()
+    name = f"{views.today():%Y%m%d}-{change.slug[:80]}-{secrets.token_hex(4)}".lower()
     with _in_step():
         branch = bible().proposals.propose(paths.slugify(name), change.changes, account.person, _commit_message(change, message), base)
         proposal = Proposal(
@@ -265,15 +266,24 @@ def _published(proposal: Proposal, live: str, author_id: int | None, author_name
 
 
 def decided_elsewhere(proposal: Proposal, state: State, live: str | None, text: str) -> None:
-    """Follow a decision that was taken on the forge; the branch, which says no more, is put aside."""
-    if state == "accepted":
-        _published(proposal, live or bible().store.head(), None, _("La forge"), text)
-    else:
-        proposal.state = state
-        proposal.record(state if state != "open" else "opened", None, _("La forge"), text)
-        _saved(proposal)
-    if proposal.branch is not None:
-        bible().proposals.close(proposal.branch)
+    """Follow a decision that was taken on the forge; the branch, which says no more, is put aside.
+
+    One that was taken here meanwhile stands: the next pass sees to it.
+    """
+    known = proposal.state
+    with _in_step():
+        session().refresh(proposal)
+        if proposal.state != known:
+            return
+        proposal.is_settled_there = True
+        if state == "accepted":
+            _published(proposal, live or bible().store.head(), None, _("La forge"), text)
+        else:
+            proposal.state = state
+            proposal.record(state if state != "open" else "opened", None, _("La forge"), text)
+            _saved(proposal)
+        if proposal.branch is not None:
+            bible().proposals.close(proposal.branch)
 
 
 def _must_be_open(proposal: Proposal) -> None:
@@ -362,7 +372,12 @@ class Outlook:
 
     @property
     def is_publishable(self) -> bool:
-        return not self.merge.conflicts and not self.findings
+        return not (self.merge.conflicts or self.merge.others or self.findings)
+
+    @property
+    def foreign_files(self) -> str:
+        """What forbids publishing a proposal that changes other files than the content's; empty where it changes none."""
+        return git_proposals.foreign_files(self.merge.others) if self.merge.others else ""
 
 
 def outlook(proposal: Proposal) -> Outlook:
@@ -505,7 +520,7 @@ def _row_of(branch: Branch) -> Proposal:
         base=branch.base,
         tip=branch.tip,
         author_id=author.id if author else None,
-        author_name=branch.author.name[:120],
+        author_name=branch.author.name[:MAX_NAME_CHARS],
     )
     proposal.record("opened", proposal.author_id, proposal.author_name)
     return proposal

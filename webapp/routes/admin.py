@@ -43,10 +43,16 @@ def person(user_id: int) -> ResponseReturnValue:
 
 @blueprint.post("/personnes/<int:user_id>")
 def change_person(user_id: int) -> ResponseReturnValue:
-    """Change a person's name, role and services."""
+    """Change a person's name, address, role and services."""
     found = _get(user_id)
     try:
-        people.set_roles(found, name=request.form.get("name", ""), is_admin="is_admin" in request.form, services=_services(found.services))
+        people.set_roles(
+            found,
+            name=request.form.get("name", ""),
+            email=request.form.get("email"),
+            is_admin="is_admin" in request.form,
+            services=_services(found.services),
+        )
     except AccountError as error:
         return _person(found, error=str(error)), 422
     flash(_("Le compte de %(name)s est enregistré.", name=found.name))

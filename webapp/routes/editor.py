@@ -12,9 +12,10 @@ from flask_babel import gettext as _
 
 from kb import diff
 from kb import proposals as git_proposals
+from kb.archive import free_path
 from kb.article import Article
 from kb.draft import CHANNEL_PREFIX, Draft
-from kb.errors import ContentError, UnknownRevision, UnknownSlug
+from kb.errors import ContentError, KbError, StoreError, UnknownRevision, UnknownSlug
 from kb.git_store import check_path
 from kb.merge import FieldConflict
 from kb.proposals import FileChange, ProposalError
@@ -95,8 +96,8 @@ def _with_question(draft: Draft, answers: Proposal | None) -> Draft:
 def _submitted(form: Form, new: Article, answers: Proposal | None) -> ResponseReturnValue:
     try:
         proposal = service.submit(editing.change_of(form.original, new), current_account(), form.message, form.seen or None, answers)
-    except ProposalError as error:
-        return _page(replace(form, errors={"": (str(error),)}), answers=answers, status=422)
+    except (ProposalError, StoreError) as error:
+        return _page(_told(form, error), answers=answers, status=_status(error, 422))
     flash(_("Proposition envoyée au service %(name)s.", name=bible().context.service(proposal.service).name), "ok")
     return redirect(url_for("proposals.show", number=proposal.id), code=303)
 
@@ -116,13 +117,13 @@ def amend(number: int) -> ResponseReturnValue:
     if form.errors or _is_only_shown():
         return _page(form, proposal=proposal, status=422 if form.errors else 200)
     if request.form.get("seen") != proposal.tip:
-        return _page(replace(form, errors={"": (_stale(),)}), proposal=proposal, status=409)
+        return _page(_told(form, _stale()), proposal=proposal, status=409)
     new = form.draft.applied_to(after) if before else form.draft.applied_to(None)
     try:
         change = _with_others(editing.change_of(before, new), _files(changes), own.old_path, own.new_path)
         service.amend(proposal, change, current_account(), form.message)
-    except ProposalError as error:
-        return _page(replace(form, errors={"": (str(error),)}), proposal=proposal, status=409)
+    except (ProposalError, StoreError) as error:
+        return _page(_told(form, error), proposal=proposal, status=_status(error, 409))
     return redirect(url_for("proposals.show", number=number), code=303)
 
 
@@ -150,7 +151,7 @@ def solve(number: int) -> ResponseReturnValue:
     if form.errors or _is_only_shown():
         return _page(form, proposal=proposal, status=422 if form.errors else 200)
     if request.form.get("seen") != seen:
-        return _page(replace(form, errors={"": (_stale(),)}), proposal=proposal, status=409)
+        return _page(_told(form, _stale()), proposal=proposal, status=409)
     change = replace(editing.change_of(live, form.draft.applied_to(live)), kind=proposal.kind)
     others = state.proposals.merge(proposal.tip).changes
     own = conflict.change
@@ -158,8 +159,8 @@ def solve(number: int) -> ResponseReturnValue:
         service.amend(
             proposal, _with_others(change, others, own.old_path, own.new_path, conflict.live_path), current_account(), form.message, True
         )
-    except ProposalError as error:
-        return _page(replace(form, errors={"": (str(error),)}), proposal=proposal, status=409)
+    except (ProposalError, StoreError) as error:
+        return _page(_told(form, error), proposal=proposal, status=_status(error, 409))
     flash(_("Conflit résolu. La proposition attend une relecture."), "ok")
     return redirect(url_for("proposals.show", number=number), code=303)
 
@@ -216,6 +217,16 @@ def _texts(changes: list[FileChange]) -> tuple[FileChange, Article | None, Artic
     return change, before, Article.parse(change.after, change.new_path)
 
 
+def _told(form: Form, error: KbError | str) -> Form:
+    """The form as it was typed, with what stopped it."""
+    return replace(form, errors={"": (str(error),)})
+
+
+def _status(error: KbError, usual: int) -> int:
+    """What an error means: git that cannot write, or be read, is no fault of the form's."""
+    return 503 if isinstance(error, StoreError) else usual
+
+
 def _stale() -> str:
     return str(_("Quelqu'un a modifié ce texte pendant que vous écriviez. Copiez vos changements, rechargez la page et reprenez-les."))
 
@@ -233,10 +244,16 @@ def archive(slug: str) -> ResponseReturnValue:
         live, base = live_text(state, article)
         if replacement is not None:
             replacement, base = live_text(state, replacement)
-        change = service.Change("archive", live.slug, live.title, live.service, git_proposals.archive(live, replacement))
+        change = service.Change(
+            "archive",
+            live.slug,
+            live.title,
+            live.service,
+            git_proposals.archive(live, replacement, free_path(state.store.folder, live.path)),
+        )
         proposal = service.submit(change, current_account(), _message(), base)
-    except (UnknownSlug, ProposalError, ContentError) as error:
-        return _archive_page(article, error=str(error))
+    except (UnknownSlug, ProposalError, ContentError, StoreError) as error:
+        return _archive_page(article, error=str(error), status=_status(error, 422))
     flash(_("Proposition envoyée au service %(name)s.", name=state.context.service(proposal.service).name), "ok")
     return redirect(url_for("proposals.show", number=proposal.id), code=303)
 
@@ -257,12 +274,12 @@ def _amend_archive(proposal: Proposal) -> ResponseReturnValue:
         replacement = _replacement_of(passage.article)
         if replacement is not None:
             replacement = _as_it_was(replacement, proposal.base or "")
-        files = git_proposals.archive(passage.article, replacement)
+        files = git_proposals.archive(passage.article, replacement, own.new_path or "")
         change = service.Change("archive", proposal.slug, proposal.title, proposal.service, files)
         own_paths = own.old_path, own.new_path, holder.path if holder else None
         service.amend(proposal, _with_others(change, _files(changes), *own_paths), current_account(), _message())
-    except (UnknownSlug, ProposalError, ContentError) as error:
-        return _archive_page(passage.article, proposal, error=str(error))
+    except (UnknownSlug, ProposalError, ContentError, StoreError) as error:
+        return _archive_page(passage.article, proposal, error=str(error), status=_status(error, 422))
     return redirect(url_for("proposals.show", number=proposal.id), code=303)
 
 
@@ -290,7 +307,9 @@ def _as_it_was(article: Article, base: str) -> Article:
         ) from None
 
 
-def _archive_page(article: Article, proposal: Proposal | None = None, replacement: str = "", error: str = "") -> ResponseReturnValue:
+def _archive_page(
+    article: Article, proposal: Proposal | None = None, replacement: str = "", error: str = "", status: int = 200
+) -> ResponseReturnValue:
     library = bible().library
     page = render_template(
         "editor/archive.html",
@@ -302,7 +321,7 @@ def _archive_page(article: Article, proposal: Proposal | None = None, replacemen
         error=error,
         titles=sorted((one.title for one in library.articles.values() if one.slug != article.slug), key=str.casefold),
     )
-    return page, 422 if error else 200
+    return page, status
 
 
 # ---- what the page's script asks for ----

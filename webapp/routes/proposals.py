@@ -15,10 +15,10 @@ from kb.diff import FieldChange, Hunk
 from kb.draft import Draft
 from kb.errors import ContentError, StoreError, UnknownSlug
 from kb.library import check_placeholders
-from kb.proposals import FileChange, ProposalError
+from kb.proposals import FileChange, ProposalError, StaleProposal
 from webapp import views
 from webapp.accounts import Account, current_account
-from webapp.database import session
+from webapp.database import MAX_NUMBER, session
 from webapp.errors import expired, shows_again
 from webapp.proposals import service
 from webapp.proposals.editing import Passage, passage_of, sides
@@ -29,7 +29,6 @@ from webapp.state import Bible, bible
 blueprint = Blueprint("proposals", __name__, url_prefix="/propositions")
 
 PAGE_SIZE = 50
-_MAX_NUMBER = 2**31 - 1  # what the database counts to
 
 
 @dataclass(frozen=True)
@@ -141,6 +140,9 @@ def accept(number: int) -> ResponseReturnValue:
         service.accept(proposal, current_account(), request.form.get("tip", ""), told_in("text"))
     except NotPublishable as error:
         return _page(proposal, error=str(error), status=409)
+    except StaleProposal as error:
+        service.reconcile()  # git moved its branch: the page shows the new text, which may then be accepted
+        return _page(proposal, error=str(error), status=409)
     except ProposalError as error:
         return _page(proposal, error=str(error), status=409)
     except StoreError as error:
@@ -167,7 +169,7 @@ def again(number: int) -> ResponseReturnValue:
 
 def find_proposal(number: int) -> Proposal:
     """Find a proposal by its number; 404 when there is none."""
-    proposal = session().get(Proposal, number) if 0 < number <= _MAX_NUMBER else None
+    proposal = session().get(Proposal, number) if 0 < number <= MAX_NUMBER else None
     if proposal is None:
         abort(404, _("Il n'y a pas de proposition n° %(number)s.", number=number))
     return proposal

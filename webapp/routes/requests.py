@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from kb.article import Article
-from kb.errors import ContentError, UnknownSlug
+from kb.errors import ContentError, StoreError, UnknownSlug
 from kb.proposals import ProposalError
 from webapp import views
 from webapp.accounts import current_account
@@ -45,7 +45,7 @@ def wrong_answer() -> ResponseReturnValue:
             raise _Refused(_("C'est l'article que vous écartez : choisissez-en un autre, ou aucun."))
         if right is not None and state.store.is_repository:
             return _sent(_propose(state, right, wrong, question))
-    except (_Refused, ProposalError, ContentError) as error:
+    except (_Refused, ProposalError, ContentError, StoreError) as error:
         return _again(str(error), article=wrong, question=question)
     instead = f" au lieu de « {right.title} »" if right else ""
     # What is kept is in French, whatever language the agent reads: others will read it.
