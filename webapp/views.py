@@ -179,7 +179,16 @@ def shareable(text: str) -> str:
     return " ".join(personal_data.mask(printable).text.split())
 
 
-_SOMEBODY = frozenset({personal_data.NAME, personal_data.SOCIAL_SECURITY, personal_data.IBAN, personal_data.CARD, personal_data.PLATE})
+_SOMEBODY = frozenset(
+    {
+        personal_data.NAME,
+        personal_data.NUMBER,
+        personal_data.SOCIAL_SECURITY,
+        personal_data.IBAN,
+        personal_data.CARD,
+        personal_data.PLATE,
+    }
+)
 # One of them in particular: « un usager », « l'usager », « les usagers » are anybody.
 _A_CITIZEN = re.compile(
     r"\b(?:(?:cet(?:te)?|ce|une)\s+(?:usag[eè]re?|administrée?|citoyen(?:ne)?|habitante?|riveraine?|demandeu(?:r|se)|plaignante?)"

@@ -87,6 +87,8 @@ def test_the_review_page_shows_the_words_that_change(shared: House) -> None:
         ("Une usagère m'a écrit (marie@orange.fr, 06 12 34 56 78).", "Une usagère m'a écrit ([adresse e-mail], [téléphone])."),
         ("Cet administré rappelle au 02 61 12 34 56.", "Cet administré rappelle au [téléphone]."),
         ("À rappeler : 06.12.34.56.78", "À rappeler : [téléphone]"),
+        ("Voir son dossier 2026-004512.", "Voir son dossier [numéro]."),
+        ("L'arrêté n° 2026-123 fixe le tarif : 02 61 91 40 70.", None),
         ("Le nouveau numéro du service est 02 61 91 40 70.", None),
         ("Les usagers écrivent à dechets@ville.example.", None),
     ],
@@ -889,7 +891,6 @@ def test_a_branch_of_bad_text_is_listed_read_and_refused(house: House, name: str
     assert listed(ada) == []
 
 
-@pytest.mark.parametrize("name", ["Titre_En.Capitales", "dora/mon-travail", "-é", "a" * 180])
 def test_what_a_branch_holds_beside_its_articles_is_told_and_not_published(house: House) -> None:
     unseen = "---\ntitle: Réparer un trou\n---\nTexte que personne n'a lu.\n"
     files = {BAC: FILES[BAC].replace("jaune", "vert").encode(), "articles/a~1/trou.md": unseen.encode(), ".github/workflows/x.yml": b"x"}
@@ -949,6 +950,7 @@ def test_an_address_archived_twice_keeps_both_texts(house: House) -> None:
     assert "Le trou nouveau." not in ada.page("/articles/archives/voirie/trou").text
 
 
+@pytest.mark.parametrize("name", ["Titre_En.Capitales", "dora/mon-travail", "-é", "a" * 180])
 def test_a_branch_of_any_name_lives_like_the_others(house: House, name: str) -> None:
     by_hand(house, name, {BAC: FILES[BAC].replace("jaune", "vert").encode()})
     dora = house.as_("dora")
