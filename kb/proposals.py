@@ -515,7 +515,7 @@ def _file_changes(repository: pygit2.Repository, base: pygit2.Commit, tip: pygit
 
 
 def _old_path(path: str, text: str, gone: Mapping[str, str | None]) -> str | None:
-    """The path, among those that went, of the article that is now at ``path``: it kept its slug, or calls it an alias, or its whole text."""
+    """The path, among those that went, of the article now at ``path``: it kept its slug, or calls it an alias, or kept its whole text."""
     slugs = {_slug(path), *_aliases(path, text)}
     named = (old for old in gone if old.endswith(".md") and _slug(old) in slugs)
     return next(named, None) or next((old for old, before in gone.items() if before == text), None)

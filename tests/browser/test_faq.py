@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import NOTHING, ZEPHYR, NewPage, Watched
 from tests.conftest import MakeApp, MakeKb
@@ -109,10 +110,13 @@ def test_one_asks_reads_and_goes_on_by_keyboard_without_scripts(new_page: NewPag
     assert "Z" not in page.url.rpartition("/")[2], "the question is not in the address"
     expect(page.locator("details[open] summary")).to_have_text("Suivre un dossier Zéphyr")
     link = page.locator("details[open] a", has_text="Lire la page")
+    expect(link).to_contain_text("(nouvel onglet)")
     link.focus()
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/faq/dossier-zephyr")
-    expect(page.locator("h1")).to_have_text("Suivre un dossier Zéphyr")
+    with page.expect_popup() as opened:
+        page.keyboard.press("Enter")
+    expect(opened.value.locator("h1")).to_have_text("Suivre un dossier Zéphyr")
+    # Going back would find no question: it was posted, and is kept nowhere.
+    expect(page.locator("details[open] summary")).to_have_text("Suivre un dossier Zéphyr")
 
 
 def test_an_answer_unfolds_in_place(page: Page) -> None:
@@ -199,6 +203,58 @@ def test_a_frame_takes_the_height_of_what_it_holds(page: Page, framed: tuple[str
     assert frame.evaluate("document.documentElement.scrollHeight <= innerHeight + 1"), "nothing is left to scroll"
     inside.locator("summary", has_text="Le bac").first.click()
     page.wait_for_function("first => +document.querySelector('output').textContent === first", arg=first)
+
+
+def test_a_frame_tells_its_height_after_a_link_to_a_browser_that_does_not_say_who_is_around(page: Page, framed: tuple[str, str]) -> None:
+    """Firefox has no ``ancestorOrigins``, and after a link the referrer is the frame itself."""
+
+    def like_firefox(route: Route) -> None:
+        script = route.fetch()
+        route.fulfill(response=script, body=f"const location = {{ origin: window.location.origin }};{script.text()}")
+
+    page.route("**/js/embed.js*", like_firefox)
+    page.goto(framed[0])
+    expect(page.locator("output")).to_have_text(re.compile(r"\d+"))
+    first = page.inner_text("output")
+    inside = page.frame_locator("iframe")
+    inside.get_by_role("link", name="Dechets").first.click()
+    expect(inside.locator("h1")).to_have_text("Dechets")
+    expect(page.locator("output")).not_to_have_text(first)
+
+
+def lines_of_the_guide(page: Page, faq: str) -> str:
+    """The frame and its listener, as the guide gives them."""
+    guide = (Path(__file__).parents[2] / "docs" / "guide-site-web.md").read_text(encoding="utf-8").partition("## 7.")[2]
+    frame, script = (re.search(pattern, guide, re.DOTALL) for pattern in ("<iframe.*?</iframe>", "<script>.*?</script>"))
+    assert frame
+    assert script
+    return (frame[0] + script[0]).replace("https://bible.ville.example", faq)
+
+
+def lines_of_the_demonstration(page: Page, faq: str) -> str:
+    page.goto(f"{faq}/demo-widget")
+    return "".join(page.locator(name).inner_text() for name in ("#frame", "#height"))
+
+
+@pytest.mark.parametrize("lines", [lines_of_the_guide, lines_of_the_demonstration])
+def test_the_lines_to_copy_give_the_frame_its_height(
+    page: Page, framed: tuple[str, str], town: tuple[str, dict[str, str]], lines: Callable[[Page, str], str]
+) -> None:
+    style = "<style>* { box-sizing: border-box; }</style>"
+    town[1]["/"] = f'<!doctype html><html lang="fr"><title>Ville</title>{style}<body>{lines(page, framed[1])}</body></html>'
+    page.goto(framed[0])
+    page.wait_for_function("document.querySelector('iframe').style.height")
+    inside = page.frame_locator("iframe")
+    inside.locator("summary", has_text="Le bac").first.click()
+    page.wait_for_function("parseInt(document.querySelector('iframe').style.height) > 700")
+    assert page.frames[1].evaluate("document.documentElement.scrollHeight <= innerHeight"), (
+        "nothing is left to scroll, whatever the borders"
+    )
+    # Nobody else is obeyed.
+    height = page.locator("iframe").evaluate("one => one.style.height")
+    page.evaluate("postMessage({ type: 'bible-faq:height', height: 1 }, '*')")
+    page.evaluate("() => new Promise(done => setTimeout(done))")
+    assert page.locator("iframe").evaluate("one => one.style.height") == height
 
 
 def test_one_stays_in_the_frame_and_leaves_it_in_a_tab(page: Page, framed: tuple[str, str]) -> None:

@@ -116,6 +116,18 @@ def answered(widget: Locator, words: str = QUESTION) -> None:
     expect(options(widget).first).to_contain_text("Signaler une collecte non effectuée")
 
 
+def hold(page: Page, pattern: str) -> list[Route]:
+    """Keep the requests for an address waiting; the list grows as they come."""
+    held: list[Route] = []
+    page.route(pattern, lambda route: held.append(route))  # noqa: PLW0108 (Playwright cannot wrap a built-in method)
+    return held
+
+
+def until_held(page: Page, held: list[Route], count: int = 1) -> None:
+    while len(held) < count:
+        page.wait_for_timeout(20)
+
+
 def opened(widget: Locator) -> Locator:
     return widget.locator(".row[aria-expanded=true]")
 
@@ -174,6 +186,12 @@ def test_the_demonstration_page(new_page: NewPage, town: Town) -> None:
     expect(widget.get_by_role("combobox")).to_have_attribute("placeholder", "Ask your question")
     expect(widget.get_by_role("button", name="Faire du compost")).to_have_count(0)
     expect(widget.get_by_text("Déchets et propreté")).to_be_visible()
+    expect(page.locator("#frame")).to_contain_text(f'src="{town.bible}/faq/service/dechets?lang=en&embed=1"')
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=town.bible)
+    copy = page.locator("[data-copies=height]")
+    copy.click()
+    expect(copy).to_have_text("Copié")
+    assert f'event.origin !== "{town.bible}"' in page.evaluate("navigator.clipboard.readText()")
     no_violation(page)
 
 
@@ -299,13 +317,13 @@ def test_the_last_question_wins(new_page: NewPage, town: Town) -> None:
     widget = visit(page, town)
     held: list[Route] = []
 
-    def hold(route: Route) -> None:
+    def hold_back(route: Route) -> None:
         if "poubelle" in (route.request.post_data or ""):
             held.append(route)
         else:
             route.continue_()
 
-    page.route("**/match", hold)
+    page.route("**/match", hold_back)
     typed(widget, QUESTION)
     page.wait_for_timeout(400)
     assert held
@@ -356,6 +374,89 @@ def test_a_hostile_answer_does_nothing(new_page: NewPage, town: Town) -> None:
     for link in fold.locator("a").all():
         link.click(force=True)
     assert page.evaluate("window.broken") is None
+
+
+# ---- a page that lives: slow answers, moves ----
+def procuration(widget: Locator) -> Locator:
+    """The row of an article whose answer is asked when it opens."""
+    widget.get_by_role("combobox").click()
+    widget.get_by_role("button", name="Élections").click()
+    return widget.get_by_role("button", name="Voter par procuration")
+
+
+def test_an_answer_that_fails_late_leaves_what_came_since(new_page: NewPage, town: Town, watched: Watched) -> None:
+    watched.expected.append("ERR_FAILED")
+    page = new_page()
+    widget = visit(page, town)
+    held = hold(page, "**/articles/*")
+    procuration(widget).click()
+    until_held(page, held)
+    answered(widget)
+    with page.expect_event("requestfailed"):
+        held[0].abort()
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(options(widget).first).to_contain_text("Signaler une collecte non effectuée")
+    expect(page.get_by_role("link", name="Questions fréquentes")).to_be_hidden()
+
+
+def test_an_impatient_opening_writes_the_answer_once(new_page: NewPage, town: Town, watched: Watched) -> None:
+    watched.expected.append("ERR_FAILED")
+    page = new_page()
+    widget = visit(page, town)
+    held = hold(page, "**/articles/*")
+    row = procuration(widget)
+    for _ in range(4):
+        row.click()
+    until_held(page, held)
+    with page.expect_event("requestfailed"):
+        held[0].abort()
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    # It was closed: nothing is lost, and opening it asks again, once.
+    for _ in range(3):
+        row.click()
+    until_held(page, held, 2)
+    held[1].continue_()
+    expect(widget.get_by_role("link", name="Lire la page complète")).to_have_count(1)
+    page.unroute("**/articles/*")
+    row.click()
+    row.click()
+    expect(widget.get_by_role("link", name="Lire la page complète")).to_have_count(1)
+    assert len(held) == 2
+
+
+MOVE = "one => { const aside = document.createElement('div'); document.querySelector('main').append(aside); aside.append(one); }"
+
+
+def test_moved_while_it_waits_it_asks_again(new_page: NewPage, town: Town, watched: Watched) -> None:
+    watched.expected.append("status of 429")
+    page = new_page()
+    widget = visit(page, town)
+    headers = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After", "Retry-After": "60"}
+    page.route("**/match", lambda route: route.fulfill(status=429, body="{}", headers=headers), times=1)
+    typed(widget, QUESTION)
+    expect(widget.get_by_role("status")).to_contain_text("dans un instant")
+    widget.evaluate(MOVE)
+    expect(options(widget).first).to_be_visible()
+
+
+def test_moved_while_a_question_is_on_its_way_it_asks_again(new_page: NewPage, town: Town) -> None:
+    page = new_page()
+    widget = visit(page, town)
+    held = hold(page, "**/match")
+    typed(widget, QUESTION)
+    until_held(page, held)
+    page.unroute("**/match")
+    widget.evaluate(MOVE)
+    expect(options(widget).first).to_be_visible()
+    # An answer that is there, unfolded, stays as it is.
+    options(widget).first.click()
+    expect(widget.locator(".fold:visible")).to_contain_text("déchets")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    widget.evaluate(MOVE)
+    page.wait_for_timeout(400)
+    expect(widget.locator(".fold:visible")).to_contain_text("déchets")
+    assert asked == []
 
 
 def test_two_widgets_live_side_by_side(new_page: NewPage, town: Town) -> None:
@@ -437,12 +538,7 @@ def test_enter_opens_the_best_answer_without_waiting_for_the_pause(new_page: New
 def test_an_impatient_enter_asks_once(new_page: NewPage, town: Town) -> None:
     page = new_page()
     widget = visit(page, town)
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/match", hold)
+    held = hold(page, "**/match")
     typed(widget, QUESTION)
     for _ in range(3):
         page.keyboard.press("Enter")
@@ -570,6 +666,194 @@ def test_twice_the_text_fits(new_page: NewPage, town: Town) -> None:
     answered(widget)
     options(widget).first.click()
     fits(page, 320)
+
+
+@pytest.mark.parametrize("code", ["sudo mettre à jour la page " * 12, "x" * 200])
+@pytest.mark.parametrize("tags", ["<pre>{}</pre>", "<pre><code>{}</code></pre>", "<p><code>{}</code></p>"])
+def test_code_fits_narrow_screens(new_page: NewPage, town: Town, code: str, tags: str) -> None:
+    page = new_page(width=320, height=640)
+    answer = {"slug": "a", "title": "Titre", "service": "x", "url": "https://a.example", "answer_html": tags.format(code), "confidence": 1}
+    body = json.dumps({"answered": True, "results": [answer], "contact": None})
+    page.route("**/match", lambda route: route.fulfill(body=body, headers={"Access-Control-Allow-Origin": "*"}))
+    widget = visit(page, town)
+    typed(widget, QUESTION)
+    options(widget).first.click()
+    expect(widget.locator(".fold:visible")).to_contain_text(code.strip())
+    fits(page, 320)
+
+
+def test_in_a_page_written_from_right_to_left(new_page: NewPage, town: Town) -> None:
+    """Its words are French or English: a question mark stays at their end, and the arrow before them."""
+    lay(town, town.element.replace(' lang="fr"', ""), lang='ar" dir="rtl', head=styled(town, ROOM))
+    widget = visit(new_page(), town)
+    row = widget.get_by_role("button", name="État civil")
+    assert row.evaluate("one => getComputedStyle(one).direction") == "ltr"
+    assert widget.get_by_role("combobox").evaluate("one => getComputedStyle(one).direction") == "ltr"
+    words, whole = row.locator("span").first.bounding_box(), row.bounding_box()
+    assert words
+    assert whole
+    assert words["x"] - whole["x"] < 40
+    starts = widget.locator(".title").evaluate(
+        "one => { const range = document.createRange(); range.selectNodeContents(one);"
+        " return range.getBoundingClientRect().left - one.getBoundingClientRect().left; }"
+    )
+    assert starts < 2
+
+
+# ---- its room ----
+def sizes(widget: Locator) -> dict[str, float]:
+    """Heights of the element and of its box, their width, and how far the box goes past what follows (0 or less: not at all)."""
+    found: dict[str, float] = widget.evaluate(
+        """one => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
+             const box = one.shadowRoot.querySelector(".box").getBoundingClientRect(), host = one.getBoundingClientRect();
+             const next = one.nextElementSibling?.getBoundingClientRect().top ?? Infinity;
+             const inner = one.shadowRoot.querySelector(".panel").getBoundingClientRect().bottom;
+             done({ host: host.height, box: box.height, width: host.width, over: Math.max(box.bottom, inner) - next });
+           })))"""
+    )
+    return found
+
+
+def fills(widget: Locator) -> None:
+    """The questions show, in the whole room and nowhere else."""
+    expect(widget.get_by_role("button", name="État civil")).to_be_visible()
+    size = sizes(widget)
+    assert size["box"] == pytest.approx(size["host"], abs=1)
+    assert size["box"] >= 200
+    assert size["over"] <= 0
+
+
+def shows_the_field_alone(widget: Locator) -> None:
+    expect(widget.get_by_role("combobox")).to_be_visible()
+    expect(widget.locator(".panel")).to_be_hidden()
+    size = sizes(widget)
+    assert size["host"] == pytest.approx(size["box"], abs=12)
+    assert size["box"] < 60
+
+
+# What the browser tells a page whose sizes change while it tells sizes: towns count such errors as ours. `watched` hears them.
+HEAR_ERRORS = "addEventListener('error', event => console.error(event.message))"
+
+
+HIDDEN = {
+    "tab": ("<div hidden>{}</div>", "document.querySelector('[hidden]').hidden = false"),
+    "dialog": ("<dialog>{}</dialog>", "document.querySelector('dialog').showModal()"),
+    "details": ("<details><summary>Une question ?</summary>{}</details>", "document.querySelector('details').open = true"),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_room_that_is_hidden_at_first(new_page: NewPage, town: Town, name: str) -> None:
+    around, show = HIDDEN[name]
+    lay(town, around.format(town.element + "<p>Après.</p>"), head=styled(town, ROOM))
+    page = new_page()
+    page.add_init_script(HEAR_ERRORS)
+    page.goto(f"{town.origin}/")
+    expect(page.locator("bible-faq .box")).to_be_attached()
+    page.evaluate(show)
+    widget = page.locator("bible-faq")
+    fills(widget)
+    assert sizes(widget)["host"] == 448
+
+
+def test_without_room_what_was_hidden_shows_its_field(new_page: NewPage, town: Town) -> None:
+    around, show = HIDDEN["tab"]
+    lay(town, around.format(town.element + "<p>Après.</p>"))
+    page = new_page()
+    page.goto(f"{town.origin}/")
+    expect(page.locator("bible-faq .box")).to_be_attached()
+    page.evaluate(show)
+    shows_the_field_alone(page.locator("bible-faq"))
+
+
+def test_changed_while_it_is_out_of_the_page(new_page: NewPage, town: Town) -> None:
+    lay(town, head=styled(town, ROOM))
+    page = new_page()
+    widget = visit(page, town)
+    page.evaluate(
+        "window.kept = document.querySelector('bible-faq'); kept.remove(); kept.lang = 'en'; document.querySelector('h1').after(kept)"
+    )
+    expect(widget.get_by_role("combobox")).to_have_attribute("placeholder", "Ask your question")
+    fills(widget)
+
+
+def test_room_follows_the_window(new_page: NewPage, town: Town) -> None:
+    lay(town, head=styled(town, "bible-faq { display: block; height: 80vh; }"))
+    page = new_page(width=390, height=844)
+    widget = visit(page, town)
+    fills(widget)
+    # An answer that came late holds the height of nothing here.
+    held = hold(page, "**/match")
+    typed(widget, QUESTION)
+    until_held(page, held)
+    page.wait_for_timeout(500)
+    held[0].continue_()
+    expect(options(widget).first).to_be_visible()
+    for width, height in ((844, 390), (390, 844), (320, 300)):
+        page.set_viewport_size({"width": width, "height": height})
+        size = sizes(widget)
+        assert size["box"] == pytest.approx(size["host"], abs=1)
+        assert size["host"] == pytest.approx(height * 0.8, abs=1)
+        assert size["over"] <= 0
+        fits(page, width)
+
+
+def test_room_is_taken_away_and_given_back(new_page: NewPage, town: Town) -> None:
+    lay(town, head=styled(town, "@media (min-width: 600px) { bible-faq { display: block; min-height: 28rem; } }"))
+    page = new_page(width=800)
+    page.add_init_script(HEAR_ERRORS)
+    widget = visit(page, town)
+    for width in (400, 800, 400, 800):
+        page.set_viewport_size({"width": width, "height": 800})
+        (fills if width > 600 else shows_the_field_alone)(widget)
+    # Who reads goes on reading.
+    answered(widget)
+    page.set_viewport_size({"width": 400, "height": 800})
+    sizes(widget)
+    expect(options(widget).first).to_be_visible()
+
+
+def test_an_open_panel_is_no_room(new_page: NewPage, town: Town) -> None:
+    widget = visit(new_page(), town)
+    closed = sizes(widget)
+    widget.get_by_role("combobox").click()
+    opened = sizes(widget)
+    assert opened["box"] > 300
+    assert opened["host"] > closed["host"] + 250, "it is in the flow: what follows makes way"
+    assert opened["over"] <= 0
+
+
+def test_moved_it_takes_the_room_that_is_there(new_page: NewPage, town: Town) -> None:
+    style = "main > p { margin: 1rem 0; } .room bible-faq { min-height: 28rem; } .tight p { margin: 0; }"
+    lay(town, head=styled(town, style))
+    page = new_page()
+    widget = visit(page, town)
+    assert widget.locator(".box").evaluate("one => parseFloat(one.style.marginBlockEnd)") < 0
+    for name in ("tight", "room", "tight"):
+        page.evaluate(
+            """name => { const place = document.createElement("div"), after = document.createElement("p"); place.className = name;
+                 after.textContent = "Après."; place.append(document.querySelector("bible-faq"), after);
+                 document.querySelector("main").append(place); }""",
+            name,
+        )
+        (fills if name == "room" else shows_the_field_alone)(widget)
+        assert sizes(widget)["over"] <= 0
+
+
+@pytest.mark.parametrize(
+    ("style", "position"),
+    [
+        ("bible-faq { all: initial; display: block; min-height: 28rem; }", "relative"),
+        ("bible-faq { position: sticky; top: 0; min-height: 28rem; }", "sticky"),
+        ("main { display: flex; } bible-faq { min-height: 28rem; }", "relative"),
+    ],
+)
+def test_the_page_places_it(new_page: NewPage, town: Town, style: str, position: str) -> None:
+    lay(town, head=styled(town, style), after=0)
+    widget = visit(new_page(), town)
+    fills(widget)
+    assert widget.evaluate("one => getComputedStyle(one).position") == position
+    assert sizes(widget)["width"] > 150, "a page that leaves it its width gives it one"
 
 
 SHIFTS = """() => new Promise(done => { let sum = 0;

@@ -147,7 +147,8 @@ def words_of(page: Page) -> Iterator[str]:
             is_whole = one.tag not in ("html", "head", "body", "script") and all(is_interface(child) for child in children)
             if is_whole:
                 yield one.text
-            yield from (value for name, value in one.attributes.items() if name in SPOKEN or name.startswith("data-"))
+            if one.attributes.get("type") != "hidden":  # a form's token is no word
+                yield from (value for name, value in one.attributes.items() if name in SPOKEN or name.startswith("data-"))
 
 
 def french_in(page: Page) -> set[str]:

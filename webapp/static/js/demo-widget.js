@@ -3,7 +3,7 @@
 const form = document.querySelector("#options");
 const widget = document.querySelector("#faq");
 const words = widget.querySelector("a").textContent;
-const { site, faq, version, integrity } = form.dataset;
+const { site, faq, language, version, integrity } = form.dataset;
 const chosenSheet = new CSSStyleSheet();
 document.adoptedStyleSheets = [...document.adoptedStyleSheets, chosenSheet];
 const defaults = Object.fromEntries(new FormData(form));
@@ -30,11 +30,14 @@ function contrast(one, other) {
 
 function show() {
   const { values, attributes, colours } = chosen();
+  const query = values.lang === language ? "" : `lang=${values.lang}&`;
+  const framed = `${faq}${values.service && `/service/${encodeURIComponent(values.service)}`}?${query}embed=1`;
   const element = `<bible-faq${attributes}><a href="${faq}">${words}</a></bible-faq>`;
   const lines = {
     line: `<script type="module" src="${site}/widget.js"></script>\n${element}`,
     pinned: `<script type="module" src="${site}${version}" integrity="${integrity}" crossorigin="anonymous"></script>\n${element}`,
     style: `bible-faq {\n  display: block;\n  min-height: 28rem;\n${colours}}`,
+    frame: `<iframe src="${framed}" title="${words}" width="100%" height="600" loading="lazy"></iframe>`,
   };
   for (const [id, text] of Object.entries(lines)) document.getElementById(id).textContent = text;
   for (const name of ["service", "lang", "theme"]) {

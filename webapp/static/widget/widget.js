@@ -47,7 +47,7 @@ const WORDS = {
 };
 
 const SHEET = `
-:host { display: block; color-scheme: inherit; font-family: var(--bible-font, inherit); text-align: start;
+:host { display: block; position: relative; color-scheme: inherit; font-family: var(--bible-font, inherit); text-align: start;
   --_accent: var(--bible-accent, light-dark(#1f5673, #8cc4e0)); --_surface: var(--bible-surface, light-dark(#fff, #1c2226));
   --_ink: var(--bible-ink, light-dark(#1b2327, #e6eaeb)); --_muted: var(--bible-muted, light-dark(#55626a, #a3b0b6));
   --_line: var(--bible-line, light-dark(#848f95, #7d8a91)); --_radius: var(--bible-radius, 8px); }
@@ -70,7 +70,8 @@ button { font: inherit; color: inherit; background: none; border: 0; border-radi
 :focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
 .field :focus-visible { outline-offset: -1px; }
 .panel { min-height: var(--bible-height, 24em); padding: .25em .75em .75em; border-top: 1px solid var(--_line); }
-.roomy { display: flex; flex-direction: column; }
+.strut { height: 0; overflow: hidden; visibility: hidden; }
+.roomy { position: absolute; inset: 0; display: flex; flex-direction: column; }
 .roomy .panel { flex: 1; min-height: 0; overflow: auto; margin: 0 1px 1px; }
 p { margin: .5em 0; }
 .title { font-weight: 600; color: var(--_muted); font-size: .875em; }
@@ -87,6 +88,7 @@ ul { list-style: none; margin: 0; padding: 0; }
 .fold { padding: 0 .5em .5em 1.5em; }
 .fold ul:not(.rows) { list-style: disc; padding-inline-start: 1.25em; }
 .fold table { display: block; overflow-x: auto; }
+.fold pre { white-space: pre-wrap; }
 a { color: var(--_accent); text-underline-offset: .15em; }
 .contact strong { display: block; }
 .contact span, .contact a { display: block; }
@@ -94,6 +96,8 @@ a { color: var(--_accent); text-underline-offset: .15em; }
 @media (prefers-reduced-motion: reduce) { *, *::before { transition: none !important; } }
 @media (forced-colors: active) { [role="option"][aria-selected="true"] { outline-color: Highlight; } }
 `;
+// Only where the page undoes the rule above (`all: initial`): a position of its own, sticky for instance, stays.
+const PLACED = ":host { position: relative !important; }";
 
 /* ---- nodes ---- */
 
@@ -197,6 +201,8 @@ async function found(index, asked, options) {
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(SHEET);
+const placed = new CSSStyleSheet();
+placed.replaceSync(PLACED);
 
 class BibleFaq extends HTMLElement {
   static observedAttributes = ["service", "lang"];
@@ -212,6 +218,8 @@ class BibleFaq extends HTMLElement {
   #acted = 0; // when the person last did something
   #timer;
   #aborter;
+  // A frame later: a size that changed while sizes are told is an error for the page.
+  #observer = new ResizeObserver(() => requestAnimationFrame(() => this.#settle()));
 
   constructor() {
     super();
@@ -219,7 +227,8 @@ class BibleFaq extends HTMLElement {
   }
 
   async connectedCallback() {
-    if (this.#town) return;
+    this.#observer.observe(this);
+    if (this.#town) return this.#moved();
     try {
       const town = await services();
       if (!this.isConnected || this.#town) return;
@@ -231,7 +240,16 @@ class BibleFaq extends HTMLElement {
   }
 
   disconnectedCallback() {
+    this.#observer.disconnect();
     this.#stop();
+    if (this.#parts) this.#parts.box.style.marginBlockEnd = ""; // it was for what followed
+  }
+
+  /* Another place has its own room; the question that leaving cut short is asked again. */
+  #moved() {
+    this.#settle();
+    const asked = this.#asked;
+    if (asked && asked !== this.#answered) this.#typed();
   }
 
   attributeChangedCallback() {
@@ -242,6 +260,10 @@ class BibleFaq extends HTMLElement {
     const wanted = this.getAttribute("lang") ?? this.closest("[lang]")?.lang ?? navigator.language;
     const short = wanted.slice(0, 2).toLowerCase();
     return Object.hasOwn(WORDS, short) ? short : "fr";
+  }
+
+  get #asked() {
+    return this.#parts.input.value.trim();
   }
 
   /* The service of the attribute, where the town has it. */
@@ -265,27 +287,29 @@ class BibleFaq extends HTMLElement {
     const content = make("div");
     const link = make("div", { hidden: "" }, make("slot"));
     const panel = make("div", { class: "panel", hidden: "" }, note, list, content, link);
-    const box = make("div", { class: "box", lang }, make("div", { class: "field" }, input, clear), status, panel);
-    this.#parts = { input, clear, status, note, list, content, link, panel };
+    const field = make("div", { class: "field" }, input, clear);
+    const box = make("div", { class: "box", lang, dir: "ltr" }, field, status, panel);
+    // A box that fills its place gives it no width: where the page leaves the width to us, these words do.
+    const strut = make("div", { class: "strut", hidden: "" }, `${words.ask} ${words.browse}`);
+    this.#parts = { strut, box, field, input, clear, status, note, list, content, link, panel };
 
     const next = following(this);
     const before = next?.getBoundingClientRect().top;
     this.#root.adoptedStyleSheets = [sheet];
-    this.#root.replaceChildren(box);
-    // Nothing of the page may move by itself. Where the page kept room, the questions fill it and scroll inside; elsewhere only the field
-    // shows, in the place of the link and of the space under it, and the questions open under the reader's own hand.
-    const { height, bottom } = this.getBoundingClientRect();
-    if (height >= ROOM_PX) {
-      box.classList.add("roomy");
-      box.style.height = `${height}px`;
-      panel.hidden = false;
-    } else if (next) {
+    this.#root.replaceChildren(strut, box);
+    // Nothing of the page may move by itself: where it kept no room, the field takes the place of the link and of the space under it.
+    if (next) {
       const after = next.getBoundingClientRect().top;
+      const { bottom } = this.getBoundingClientRect();
       box.style.marginBlockEnd = `${-Math.max(Math.min(after - before, after - bottom - GAP_PX), 0)}px`;
     }
+    this.#settle();
     this.#browse();
 
-    const opened = () => (panel.hidden = false);
+    const opened = () => {
+      this.#settle(); // a dialog that opens gives the focus before the observer speaks
+      panel.hidden = false;
+    };
     input.addEventListener("focus", opened);
     input.addEventListener("input", () => (opened(), this.#typed()));
     clear.addEventListener("click", () => this.#clear());
@@ -297,13 +321,32 @@ class BibleFaq extends HTMLElement {
     box.addEventListener("keydown", (event) => this.#key(event));
   }
 
+  get #isRoomy() {
+    return this.#parts.box.classList.contains("roomy");
+  }
+
+  /* Where the page keeps room, the questions fill it, whatever its size becomes, and scroll inside; elsewhere only the field shows, and the
+     questions open under the reader's own hand. What is hidden has no size yet: the observer says when it has. */
+  #settle() {
+    if (!this.#parts || !this.getClientRects().length) return;
+    const { strut, box, field, input, panel } = this.#parts;
+    // An open panel makes its own height, which is no room of the page's.
+    const isRoomy = this.#isRoomy ? this.clientHeight >= field.offsetHeight : panel.hidden && this.offsetHeight >= ROOM_PX;
+    if (isRoomy === this.#isRoomy) return;
+    box.classList.toggle("roomy", isRoomy);
+    strut.hidden = !isRoomy;
+    panel.hidden = !isRoomy && !input.value && !this.matches(":focus-within");
+    box.style.marginBlockEnd = panel.style.minHeight = "";
+    this.#root.adoptedStyleSheets = isRoomy && getComputedStyle(this).position === "static" ? [sheet, placed] : [sheet];
+  }
+
   /* ---- what is shown ---- */
 
-  /* The panel takes the height of what it shows next, unless that comes late: then the page would jump. */
+  /* The panel takes the height of what it shows next, unless that comes late: then the page would jump. Kept room never does. */
   #hold() {
     const { panel } = this.#parts;
     const isLate = performance.now() - this.#acted > OWN_DOING_MS;
-    panel.style.minHeight = isLate ? `${panel.offsetHeight}px` : "";
+    panel.style.minHeight = isLate && !this.#isRoomy ? `${panel.offsetHeight}px` : "";
   }
 
   #say(words, isShown = true) {
@@ -322,6 +365,7 @@ class BibleFaq extends HTMLElement {
   }
 
   #browse() {
+    this.#answered = undefined;
     const own = this.#own;
     const rows = own ? own.articles.map((one) => this.#articleRow(one)) : this.#town.services.map((one) => this.#serviceRow(one));
     this.#say("", false);
@@ -352,6 +396,7 @@ class BibleFaq extends HTMLElement {
   }
 
   #failed() {
+    this.#answered = undefined;
     this.#say(this.#words.down);
     this.#show();
     this.#parts.link.hidden = this.#parts.panel.hidden = false;
@@ -363,15 +408,18 @@ class BibleFaq extends HTMLElement {
     const fold = make("div", { id, class: "fold", lang: this.#town.language, hidden: "" });
     const button = make("button", { type: "button", class: "row", "aria-expanded": "false", "aria-controls": id, lang: this.#town.language });
     button.append(make("span", {}, label), ...(count ? [make("span", { class: "count" }, String(count))] : []));
+    let isAsked = false;
     button.addEventListener("click", async () => {
       const isOpen = button.getAttribute("aria-expanded") !== "true";
       button.setAttribute("aria-expanded", isOpen);
       fold.hidden = !isOpen;
-      if (!isOpen || fold.hasChildNodes()) return;
+      if (!isOpen || isAsked) return;
+      isAsked = true;
       try {
         fold.append(...(await fill()));
       } catch {
-        this.#failed();
+        isAsked = false;
+        if (fold.isConnected && !fold.hidden) this.#failed(); // else other answers are being read
       }
     });
     return make("li", {}, button, fold);
@@ -415,7 +463,7 @@ class BibleFaq extends HTMLElement {
   #typed() {
     this.#stop();
     this.#acted = performance.now();
-    const asked = this.#parts.input.value.trim();
+    const asked = this.#asked;
     this.#parts.clear.hidden = !this.#parts.input.value;
     if (asked.length < 2) this.#browse();
     else this.#timer = setTimeout(() => this.#search(asked), PAUSE_MS);
@@ -445,6 +493,7 @@ class BibleFaq extends HTMLElement {
       if (signal.aborted) return;
       this.#pending = undefined;
       if (!(error instanceof Busy)) return this.#failed();
+      this.#answered = undefined;
       this.#say(this.#words.busy);
       this.#timer = setTimeout(() => this.#search(asked), error.seconds * 1000);
     }
@@ -477,7 +526,7 @@ class BibleFaq extends HTMLElement {
 
   /* The question chosen, or the best one: at once where it is known, or as soon as the answer comes, without the pause. */
   #enter() {
-    const asked = this.#parts.input.value.trim();
+    const asked = this.#asked;
     const isKnown = !this.#parts.list.hidden && (this.#active >= 0 || asked === this.#answered);
     if (isKnown) return this.#choose(Math.max(this.#active, 0));
     if (!asked) return;
