@@ -51,7 +51,12 @@ def _as_sources(value: object) -> object:
     if value is None:
         return ()
     items = value if isinstance(value, list | tuple) else [value]
-    return tuple({"title": item, "url": item} if isinstance(item, str) else item for item in items)
+    return tuple({"title": item, "url": item} if isinstance(item, str) else _without_empty(item) for item in items if item is not None)
+
+
+def _without_empty(value: object) -> object:
+    """A mapping without the keys that people left empty."""
+    return {key: one for key, one in value.items() if one is not None} if isinstance(value, dict) else value
 
 
 Text = Annotated[str, BeforeValidator(_as_text)]
@@ -84,7 +89,7 @@ class Meta(BaseModel):
     sources: Annotated[tuple[Source, ...], BeforeValidator(_as_sources)] = ()
     reviewed_on: dt.date | None = None
     review_by: dt.date | None = None
-    channels: Annotated[dict[str, str], BeforeValidator(lambda value: value or {})] = Field(default_factory=dict)
+    channels: Annotated[dict[str, str], BeforeValidator(lambda value: _without_empty(value or {}))] = Field(default_factory=dict)
     aliases: Texts = ()
 
 

@@ -47,7 +47,10 @@ MAX_VALUE_CHARS = 200
 
 # Private-use characters carry an unfilled placeholder's name through Markdown and the sanitiser.
 _OPEN, _CLOSE = "\ue000", "\ue001"
-_MARK = re.compile(rf"{_OPEN}([\w.]+){_CLOSE}")
+# In raw HTML Markdown leaves the backslashes of ``escape_markdown``.
+_MARK = re.compile(rf"{_OPEN}([\w.\\]+){_CLOSE}")
+# An address between angles, which Python-Markdown takes with its backslashes.
+_AUTOLINK = re.compile(r"<(?:https?://|[^<>\s@]+@)[^<>\s]+>")
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -210,13 +213,14 @@ def to_html(text: str, resolve: LinkResolver | None = None) -> str:
 
     Args:
         text: Markdown whose placeholders are filled.
-        resolve: slug → (title, URL) of the article that ``[[slug]]`` points to, or ``None`` when there is none, which leaves the words.
+        resolve: slug → (title, URL) of the article that ``[[slug]]`` points to; without URL its title is written, and ``None``, when
+            there is no such article, leaves the author's words.
     """
     linked = WIKI_LINK.sub(lambda match: _wiki_link(match, resolve), _LIST_AFTER_TEXT.sub(r"\1\n\n", text))
-    raw = _markdown(linked)
+    raw = _markdown(_AUTOLINK.sub(lambda match: match.group().replace("\\", ""), linked))
     clean = nh3.clean(raw, tags=ALLOWED_TAGS, attributes=ALLOWED_ATTRIBUTES, url_schemes=URL_SCHEMES, link_rel="noopener noreferrer")
-    # A mark inside an attribute (a link to an unfilled address) becomes words: no tag may stand there.
-    return _MARK.sub(_mark_html, re.sub(r'="[^"]*"', lambda match: show_missing(match.group()), clean))
+    # A mark inside an attribute (a link to an unfilled address) becomes words: no tag may stand there, nor a backslash.
+    return _MARK.sub(_mark_html, re.sub(r'="[^"]*"', lambda match: show_missing(match.group()).replace("\\", ""), clean))
 
 
 def _markdown(text: str) -> str:
@@ -268,11 +272,15 @@ def plain_to_html(text: str) -> str:
 
 def show_missing(text: str) -> str:
     """Replace the marks of unfilled placeholders by words in square brackets."""
-    return _MARK.sub(lambda match: f"[{FILLED_BY_AGENT.get(match.group(1), match.group(1))}]", text)
+    return _MARK.sub(lambda match: f"[{FILLED_BY_AGENT.get(_marked(match), _marked(match))}]", text)
+
+
+def _marked(match: re.Match[str]) -> str:
+    return match.group(1).replace("\\", "")
 
 
 def _mark_html(match: re.Match[str]) -> str:
-    name = match.group(1)
+    name = _marked(match)
     return f'<mark class="placeholder" data-placeholder="{name}">[{html.escape(FILLED_BY_AGENT.get(name, name))}]</mark>'
 
 
@@ -282,7 +290,8 @@ def _wiki_link(match: re.Match[str], resolve: LinkResolver | None) -> str:
     if target is None:
         return words or escape_markdown(slug)
     title, url = target
-    return f"[{words or escape_markdown(title)}]({url})"
+    shown = words or escape_markdown(title)
+    return f"[{shown}]({url})" if url else shown
 
 
 # Stands for the indent of a nested list while runs of spaces are folded.
@@ -307,7 +316,8 @@ class _PlainText(HTMLParser):
             self._parts.append("\n\n")
         self._in_code = self._in_code or tag == "pre"
         if tag in ("ul", "ol"):
-            self._lists.append(1 if tag == "ol" else None)
+            start = dict(attrs).get("start") or ""
+            self._lists.append((int(start) if start.isdecimal() else 1) if tag == "ol" else None)
         elif tag == "li":
             number = self._lists[-1] if self._lists else None
             if self._lists and number is not None:

@@ -146,7 +146,8 @@ class SentenceTransformerEmbedder:
             list(texts), prompt=prompt or None, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
         )
         # A model kept in half precision gives lengths that are 1 to three digits only.
-        single = np.asarray(vectors, dtype=np.float32)
+        # And a text without a word may give no number at all.
+        single = np.nan_to_num(np.asarray(vectors, dtype=np.float32))
         lengths = np.linalg.norm(single, axis=1, keepdims=True)
         return np.asarray(single / np.maximum(lengths, 1e-12), dtype=np.float32)
 

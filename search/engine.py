@@ -212,9 +212,10 @@ class SearchEngine:
         started = time.perf_counter()
         # Who asks, and how to reach them, says nothing of the subject, and finds lost property or a change of name.
         stripped = strip_message(personal_data.mask(message[:MAX_READ_CHARS]).text)
-        cut = segments(stripped)
-        texts = [stripped] if len(cut) == 1 else [stripped, *cut]
-        if not self.index.numbers or not re.search(r"\w", stripped):
+        # A piece that is nothing but an address or a number asks for nothing.
+        cut = [piece for piece in segments(stripped) if _has_words(piece)]
+        texts = [stripped] if len(cut) <= 1 else [stripped, *cut]
+        if not self.index.numbers or not _has_words(stripped):
             return self._result((), (RequestMatches(stripped, False, ()),), None, started, 0.0)
         plain = [personal_data.without_marks(one) for one in texts]
         repairs = self._speller.repairs(plain[0]) if self._repairs_words else {}
@@ -466,6 +467,10 @@ def _leaders(ranking: _Ranking) -> list[int]:
     """The best article, and the second where it is not far behind: in a small collection anything is second."""
     enough = _NEAR_SECOND * ranking.scores[ranking.order[0]]
     return ranking.order[:1] + [position for position in ranking.order[1:2] if ranking.scores[position] >= enough]
+
+
+def _has_words(text: str) -> bool:
+    return re.search(r"\w", personal_data.without_marks(text)) is not None
 
 
 def _words_by_stem(message: str, repairs: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from whoosh import scoring, sorting
 from whoosh.fields import ID, KEYWORD, TEXT, Schema
 from whoosh.highlight import ContextFragmenter, Formatter, WholeFragmenter, highlight
 from whoosh.qparser import FuzzyTermPlugin, MultifieldParser, OrGroup, PhrasePlugin
-from whoosh.query import AndNot, Not, NullQuery, Query, Term
+from whoosh.query import AndNot, Every, Not, NullQuery, Query, Term
 from whoosh.query import Or as AnyOf
 
 from search import text
@@ -214,6 +214,8 @@ class KeywordIndex:
         parser.remove_plugin_class(PhrasePlugin)
         parser.add_plugin(PhrasePlugin())
         parser.add_plugin(FuzzyTermPlugin(_FUZZY))
+        if query.strip() == "*":
+            return Every()  # the parser would look for everything in each field
         try:
             return _excluding(parser.parse(query).normalize())
         except Exception as error:  # the parser fails on odd input in ways that it does not document

@@ -12,11 +12,18 @@ import unicodedata
 MAX_SEGMENTS = 8
 _MIN_SEGMENT_WORDS = 3
 
+# What announces an older mail. Addresses may be masked already.
 _QUOTED = re.compile(
-    r"^\s*(?:-{2,}\s*(?:message|mail|courriel)\s+(?:d'origine|original|transféré|transfere|initial)|-{2,}\s*(?:original|forwarded) message"
-    r"|le\s.{4,80}\s(?:a écrit|a ecrit)\s*:|on\s.{4,80}\swrote\s*:|de\s*:\s.+@)",
+    r"^\s*(?:-{2,}\s*(?:message|mail|courriel)\s+(?:d'origine|original|initial)|-{2,}\s*original message"
+    r"|le\s.{4,200}\s(?:a écrit|a ecrit)\s*:|on\s.{4,200}\swrote\s*:)",
     re.IGNORECASE,
 )
+_FORWARDED = re.compile(r"^\s*-{2,}\s*(?:(?:message|mail|courriel)\s+(?:transféré|transfere)|forwarded message)", re.IGNORECASE)
+# « De : … » heads a block where an address, or the next lines, say so.
+_FROM = re.compile(r"^\s*(?:de|from)\s*:\s*\S", re.IGNORECASE)
+_ADDRESS = re.compile(r"@|\[adresse e-mail\]")
+_SENT_TO = re.compile(r"^\s*(?:envoyé|envoye|date|sent|à|a|to)\s*:", re.IGNORECASE)
+_MAX_FORWARDING_WORDS = 6
 _DEVICE = re.compile(r"^\s*(?:envoyé|envoye|sent)\s+(?:de|depuis|from|à partir)\b.{0,60}$", re.IGNORECASE)
 _HEADER = re.compile(r"^\s*(?:objet|sujet|subject)\s*:\s*(?:(?:re|fwd?|tr)\s*:\s*)*", re.IGNORECASE)
 _DROPPED_HEADER = re.compile(r"^\s*(?:de|à|a|cc|cci|date|envoyé|envoye|from|to|sent)\s*:\s*\S.{0,120}$", re.IGNORECASE)
@@ -37,6 +44,12 @@ _CLOSING = re.compile(
     r"|merci (?:d['’]avance|par avance|pour votre (?:aide|réponse|reponse|retour)|de votre (?:aide|réponse|reponse|retour)|beaucoup|bcp)\b"
     r"|merci\s*[.!]*\s*$)",
     re.IGNORECASE | re.MULTILINE,
+)
+# « Merci d'avance de me dire comment… » asks, and « pour votre réponse » does not.
+_GOES_ON = re.compile(
+    r"\s*(?::|(?:de\s+|d['’])(?!votre\b|notre\b)(?:bien\s+)?(?:(?:me|nous|vous|le|la|les)\s+|[ml]['’]\s?)?\w+(?:er|ir|re)\b"
+    r"|pour\s+(?!votre\b|vos\b|tout\b|la\s+réponse\b|le\s+retour\b))",
+    re.IGNORECASE,
 )
 _POSTSCRIPT = re.compile(r"^\s*p\.?\s?s\.?\s*[:;,-]\s*", re.IGNORECASE | re.MULTILINE)
 _CONTACT_LINE = re.compile(r"^\s*(?:t[ée]l\b.{0,40}|(?:\+33|0)\s?\d(?:[\s.-]?\d{2}){4}|[^\s@]+@[^\s@]+\.\w+|--+|_{3,})\s*$", re.IGNORECASE)
@@ -71,13 +84,18 @@ def strip_message(message: str) -> str:
     """
     lines: list[str] = []
     message = unicodedata.normalize("NFC", message)
-    for raw in message.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        line = " ".join(raw.split())
-        # Runs of blanks mean nothing, and the expressions below would go over them again and again.
+    # Runs of blanks mean nothing, and the expressions below would go over them again and again.
+    folded = [" ".join(raw.split()) for raw in message.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    for number, line in enumerate(folded):
         if not line and lines and not lines[-1]:
             continue
-        if _QUOTED.match(line):
-            if any(lines):
+        is_forwarded = _FORWARDED.match(line) is not None
+        if is_forwarded or _is_quoted(folded, number):
+            written = len(" ".join(lines).split())
+            # Who forwards a mail writes a few words over it, « Pour traitement, merci »: the request is below.
+            if written <= _MAX_FORWARDING_WORDS and (is_forwarded or _FROM.match(line)):
+                lines.clear()
+            elif written:
                 break
             continue
         if line.startswith(">") or _DEVICE.match(line) or _CONTACT_LINE.match(line) or _DROPPED_HEADER.match(line):
@@ -110,6 +128,15 @@ def segments(text: str) -> list[str]:
     return _merged(pieces) or [text]
 
 
+def _is_quoted(lines: list[str], number: int) -> bool:
+    """Tell whether an older mail begins at a line: « Le …, … a écrit : », which programs wrap, or the block that Outlook writes."""
+    line, following = lines[number], lines[number + 1 : number + 3]
+    if _FROM.match(line):
+        return _ADDRESS.search(line) is not None or any(map(_SENT_TO.match, following))
+    wrapped = f"{line} {following[0]}" if following and following[0].endswith(":") else line
+    return _QUOTED.match(wrapped) is not None
+
+
 def _without_greeting(text: str) -> str:
     for _ in range(2):  # "Bonjour," then "Monsieur le Maire,"
         stripped = _GREETING.sub("", text, count=1)
@@ -125,13 +152,16 @@ def _without_closing(text: str) -> str:
         if len(before.split(maxsplit=2)) < 2:
             continue
         tail = after.strip()
+        is_formal = match.group().strip().lower().startswith(("cordialement", "bien cordialement", "je vous prie", "veuillez agr"))
         # "Merci de votre aide" may open a letter: what follows a closing is dropped only when it looks like a signature.
-        if len(tail.split(maxsplit=15)) <= 14 or match.group().strip().lower().startswith(
-            ("cordialement", "bien cordialement", "je vous prie", "veuillez agr")
-        ):
+        if is_formal or (len(tail.split(maxsplit=15)) <= 14 and not _asks_on(after)):
             postscript = _POSTSCRIPT.search(after)
             return before + (f"\n\n{after[postscript.end() :].strip()}" if postscript else "")
     return text
+
+
+def _asks_on(after: str) -> bool:
+    return _GOES_ON.match(after) is not None or "?" in _POSTSCRIPT.split(after, maxsplit=1)[0]
 
 
 def _sentences(block: str) -> list[str]:

@@ -67,12 +67,9 @@ class Bible:
         return f"{base}/{article.slug}" if base else ""
 
     def resolve_public(self, slug: str) -> tuple[str, str] | None:
-        """Title and public address of the article that ``[[slug]]`` points to, for texts that leave the house."""
+        """Title and public address, empty where it has none, of the article that ``[[slug]]`` points to, for texts that leave the house."""
         article = self.library.find(slug)
-        if article is None or not article.is_public:
-            return None
-        url = self.public_url(article)
-        return (article.title, url) if url else None
+        return (article.title, self.public_url(article)) if article is not None and article.is_public else None
 
 
 def bible() -> Bible:

@@ -122,6 +122,15 @@ def test_another_channel_renders_again_in_place(page: Page, library: Library, qu
 
 
 # ---- what is missing ----
+def two_gaps(route: Route) -> None:
+    """Answer as the desk does, with a second gap on the card."""
+    if route.request.method != "POST":
+        return route.continue_()
+    answer = route.fetch()
+    gap = '<label>date de la demande <input type="text" data-fill="request.date" form="none"></label>'
+    return route.fulfill(response=answer, body=answer.text().replace("</h3>", f"</h3>{gap}", 1))
+
+
 def test_a_missing_placeholder_blocks_the_copy_until_filled(page: Page, app: Flask) -> None:
     find(page, ZEPHYR)
     pick(page, "private_message")
@@ -142,6 +151,50 @@ def test_a_missing_placeholder_blocks_the_copy_until_filled(page: Page, app: Fla
     assert clipboard(page)["text/plain"] == reply_of(app, "dossier-zephyr", "private_message", request__reference="ZX-2041")
     # It is kept for the next message of the same case.
     assert page.input_value("#personalise [name='request.reference']") == "ZX-2041"
+
+
+def test_what_is_typed_in_the_next_gap_stays_when_replies_come(page: Page) -> None:
+    page.route("**/", two_gaps)
+    find(page, ZEPHYR)
+    page.unroute("**/")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/", hold)
+    page.locator(f"{FIRST} [data-fill='request.reference']").fill("AB12")
+    page.locator(f"{FIRST} [data-fill='request.date']").click()
+    page.keyboard.type("12 m")
+    two_gaps(held[0])
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+    field = page.locator(f"{FIRST} [data-fill='request.date']")
+    expect(field).to_be_focused()
+    page.keyboard.type("ars")
+    expect(field).to_have_value("12 mars")
+
+
+def test_the_keys_work_once_a_channel_is_chosen(page: Page, app: Flask, question: str) -> None:
+    find(page, question)
+    page.locator("input[name=channel][value=sms]").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#results .summary")).to_contain_text("SMS")
+    page.keyboard.press("1")
+    expect(page.locator("#toast")).to_have_text("Réponse copiée")
+    assert clipboard(page)["text/plain"] == reply_of(app, "collecte-non-faite", "sms")
+    page.keyboard.press("/")
+    expect(page.locator("#topsearch")).to_be_focused()
+
+
+def test_without_a_clipboard_the_text_is_copied_all_the_same(page: Page, app: Flask, question: str) -> None:
+    """An intranet in plain HTTP: what the browser then copies is what was selected."""
+    page.add_init_script("window.copied = null; document.addEventListener('copy', () => (window.copied = document.activeElement.value));")
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    find(page, question)
+    pick(page, "private_message")
+    page.click(f"{FIRST} .copy")
+    expect(page.locator("#toast")).to_have_text("Réponse copiée")
+    assert page.evaluate("window.copied") == reply_of(app, "collecte-non-faite", "private_message")
 
 
 def test_an_incomplete_reply_is_copied_once_confirmed(page: Page) -> None:

@@ -88,6 +88,15 @@ def test_the_palette_closes_and_gives_the_focus_back(page: Page) -> None:
         expect(page.locator("#message")).to_be_focused()
 
 
+def test_a_word_and_enter_in_one_go_open_what_the_word_finds(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette [role=option]")).to_have_count(8)
+    page.keyboard.insert_text("zéphyr")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/articles/dossier-zephyr")
+
+
 @pytest.mark.parametrize("words", ["xyzzyplugh", '"(((', "title:", "NOT"])
 def test_the_palette_says_when_nothing_is_found(page: Page, words: str) -> None:
     page.goto("/")

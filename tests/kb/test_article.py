@@ -296,3 +296,9 @@ def test_a_change_of_a_list_touches_only_the_lines_of_its_items(changes: dict[st
     before, after = WRITTEN.splitlines(), old.edited(changes).source.splitlines()
     assert [line for line in before if line not in after] == removed
     assert [line for line in after if line not in before] == added
+
+
+def test_what_people_left_empty_is_not_there() -> None:
+    article = parse("---\ntitle: Bac\nsources:\n- title: Délibération\n  url:\n-\nchannels:\n  sms:\n  email: Bonjour.\n---\nTexte.\n")
+    assert [(one.title, one.url) for one in article.meta.sources] == [("Délibération", "")]
+    assert article.meta.channels == {"email": "Bonjour."}

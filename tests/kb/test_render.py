@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
 
@@ -417,3 +418,24 @@ def test_an_article_full_of_links_is_still_markdown() -> None:
 def test_braces_nested_too_deep_are_refused(text: str) -> None:
     with pytest.raises(TemplateError):
         render.placeholders(text)
+
+
+def test_a_list_keeps_its_numbers_in_plain_text() -> None:
+    assert render.to_plain("1. Un\n2. Deux\n\nTexte\n\n3. Trois") == "1. Un\n2. Deux\n\nTexte\n\n3. Trois"
+
+
+def test_a_value_in_html_or_between_angles_is_written_as_it_is() -> None:
+    values = {"service.email": "etat-civil@ville.fr", "service.url": "https://ville.fr/a_b"}
+    page = page_of('Écrire à <{{ service.email }}> ou <a href="{{ service.url }}">sur le site</a>.', values)
+    assert 'href="mailto:etat-civil@ville.fr"' in html.unescape(page)
+    assert 'href="https://ville.fr/a_b"' in page
+    assert "\x02" not in page
+    filled = render.fill("<p>Bonjour {{ citizen.first_name }}</p>", {})
+    assert 'data-placeholder="citizen.first_name"' in render.to_html(filled.markdown)
+    assert render.to_plain(filled.markdown) == "Bonjour [prénom]"
+
+
+def test_a_link_without_address_is_the_title() -> None:
+    assert render.to_plain("Voir [[passeport]] ou [[passeport|cette page]].", lambda _: ("Faire un passeport", "")) == (
+        "Voir Faire un passeport ou cette page."
+    )

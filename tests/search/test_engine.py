@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import logging
+import math
 import random
 import threading
 import time
@@ -365,6 +366,17 @@ def test_a_name_and_an_address_do_not_hide_the_request(sample_engine: SearchEngi
         if not told.answered:
             refused.append(question)
     assert len(refused) <= len(articles) * 0.05
+
+
+@pytest.mark.parametrize("contact", ["12 rue des Lilas 45000 Orléans\n06 12 34 56 78\njean.petit@gmail.com", "jean.petit@gmail.com"])
+def test_how_to_reach_somebody_is_no_request(sample_engine: SearchEngine, contact: str) -> None:
+    alone = sample_engine.match("Bonjour, comment refaire mon passeport ?")
+    told = sample_engine.match(f"Bonjour, comment refaire mon passeport ?\n\n{contact}")
+    assert [one.slug for one in told.matches] == [one.slug for one in alone.matches]
+    assert len(told.requests) == 1
+    nothing = sample_engine.match(contact)
+    assert not nothing.answered
+    assert all(math.isfinite(one.confidence) for one in (*nothing.matches, *([nothing.advice] if nothing.advice else [])))
 
 
 class LeaningEmbedder(FakeEmbedder):

@@ -282,3 +282,46 @@ def test_a_conjunction_stays_with_the_request_that_it_opens() -> None:
         "Qui peut aider ma mère ?",
         "Et par ailleurs son bac jaune est cassé.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("message", "left"),
+    [
+        ("Mon fils entre au CP. Merci d'avance de me dire comment l'inscrire à la cantine.", None),
+        ("Merci par avance de me communiquer la liste des pièces pour un passeport", None),
+        ("J'ai perdu ma carte. Merci pour votre aide : quels papiers faut-il ?", None),
+        ("Ma fille a deux ans. Dans l'attente d'une place en crèche, avez-vous une liste ?", None),
+        ("Ma poubelle est cassée. Merci d'avance pour votre réponse.\nPaul Durand", "Ma poubelle est cassée."),
+        ("Ma poubelle est cassée. Merci de votre retour", "Ma poubelle est cassée."),
+        ("Ma poubelle est cassée. Dans l'attente de vous lire, bonne journée", "Ma poubelle est cassée."),
+    ],
+)
+def test_thanks_in_advance_may_ask(message: str, left: str | None) -> None:
+    assert strip_message(message) == (left or message)
+
+
+OUTLOOK = "De : Service Déchets{address}\nEnvoyé : lundi 3 mars\nÀ : Paul\nObjet : bac\n\nVotre bac sera remplacé demain."
+
+
+@pytest.mark.parametrize(
+    "thread",
+    [
+        OUTLOOK.format(address=" <dechets@ville.fr>"),
+        OUTLOOK.format(address=" <[adresse e-mail]>"),
+        OUTLOOK.format(address=""),
+        "Le lun. 3 mars 2026 à 10:12, Service Déchets de la Ville de Saint-Trucmuche-les-Bains <dechets@ville.fr>\na écrit :\nVotre bac",
+        f"Le lun. 3 mars 2026 à 10:12, {'Service Déchets ' * 6}a écrit :\nVotre bac",
+    ],
+)
+def test_a_thread_is_dropped_even_masked_or_wrapped(thread: str) -> None:
+    request = "Comment refaire ma carte d'identité perdue hier ?"
+    assert strip_message(f"{request}\n\n{thread}") == request
+
+
+@pytest.mark.parametrize(
+    "head", [OUTLOOK.format(address="").partition("\n\n")[0], "---------- Forwarded message ---------\nDe : Paul <p@x.fr>"]
+)
+def test_what_is_forwarded_is_the_request(head: str) -> None:
+    left = strip_message(f"Pour traitement, merci.\n\n{head}\n\nIl y a des nids de guêpes dans mon jardin.")
+    assert left.endswith("Il y a des nids de guêpes dans mon jardin.")
+    assert "traitement" not in left

@@ -11,7 +11,9 @@ export function toast(words, kind = "ok") {
 }
 
 export function isTyping(target) {
-  return target instanceof HTMLElement && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
+  if (!(target instanceof HTMLElement)) return false;
+  const isPressed = target.matches("input:is([type=radio], [type=checkbox], [type=button], [type=submit])");
+  return target.isContentEditable || (target.matches("input, textarea, select") && !isPressed);
 }
 
 document.getElementById("theme-toggle")?.addEventListener("click", () => {
@@ -28,6 +30,7 @@ const list = document.getElementById("palette-list");
 const { searchUrl, articlesUrl, wordNone, wordError } = document.body.dataset;
 const serviceNames = JSON.parse(list?.dataset.services ?? "{}");
 let active = -1;
+let isStale = false; // the list does not answer yet what is written
 let pending;
 let timer;
 
@@ -85,10 +88,18 @@ async function look() {
   pending = new AbortController();
   try {
     const results = await searchArticles(input.value, pending.signal);
+    isStale = false;
     if (results.length) show(results); else say(wordNone);
   } catch (error) {
     if (error.name !== "AbortError") say(wordError);
   }
+}
+
+// Who types a word and Enter in one go wants what that word finds.
+async function enter() {
+  clearTimeout(timer);
+  if (isStale) await look();
+  if (!isStale) go();
 }
 
 function go() {
@@ -97,14 +108,14 @@ function go() {
 }
 
 document.getElementById("palette-open")?.addEventListener("click", openPalette);
-input?.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, 120); });
+input?.addEventListener("input", () => { isStale = true; clearTimeout(timer); timer = setTimeout(look, 120); });
 input?.addEventListener("keydown", (event) => {
   if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
     setActive(active + (event.key === "ArrowDown" ? 1 : -1));
   } else if (event.key === "Enter") {
     event.preventDefault();
-    go();
+    enter();
   }
 });
 list?.addEventListener("click", (event) => {

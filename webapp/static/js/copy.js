@@ -8,6 +8,7 @@ function richHtml(reply) {
   return copy.innerHTML.trim();
 }
 
+// Without a clipboard to write to (an intranet in plain HTTP), the browser copies what is selected.
 function copyBySelection(reply) {
   const range = document.createRange();
   range.selectNodeContents(reply);
@@ -15,6 +16,19 @@ function copyBySelection(reply) {
   selection.removeAllRanges();
   selection.addRange(range);
   return document.execCommand("copy");
+}
+
+function copyText(text) {
+  const field = document.createElement("textarea");
+  const focused = document.activeElement;
+  field.value = text;
+  field.className = "visually-hidden";
+  document.body.append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  focused?.focus();
+  return isCopied;
 }
 
 // An unfilled placeholder stops the copy until it is filled, or the agent confirms.
@@ -42,7 +56,7 @@ export async function copyReply(holder, words) {
       await navigator.clipboard.writeText(text);
     }
   } catch {
-    if (!copyBySelection(reply)) {
+    if (!(isRich ? copyBySelection(reply) : copyText(text))) {
       toast(words.copyFailed, "error");
       return false;
     }

@@ -25,6 +25,19 @@ function notice(text) {
   results.replaceChildren(line);
 }
 
+// New replies come while the next gap is being filled: what is typed there stays, and so does the caret.
+function show(html) {
+  const gap = document.activeElement?.closest?.("[data-fill]");
+  const where = gap && `.card[data-number="${gap.closest(".card").dataset.number}"] [data-fill="${gap.dataset.fill}"]`;
+  const { value, selectionStart, selectionEnd } = gap ?? {};
+  results.innerHTML = html;
+  const same = where && results.querySelector(where);
+  if (!same) return;
+  same.value = value;
+  same.focus();
+  same.setSelectionRange(selectionStart, selectionEnd);
+}
+
 async function find() {
   clearTimeout(timer);
   if (message.value.length > maxChars) { notice(words.tooLong); return; }
@@ -38,8 +51,8 @@ async function find() {
       headers: { "X-Bible-Fragment": "1" },
       signal: pending.signal,
     });
-    if (answer.ok || answer.status === 413) results.innerHTML = await answer.text();
-    else notice(answer.status === 400 ? words.expired : words.failed);
+    if (answer.ok || answer.status === 413) show(await answer.text());
+    else notice([400, 401].includes(answer.status) ? words.expired : words.failed);
   } catch (error) {
     if (error.name === "AbortError") return;
     notice(words.failed);
