@@ -177,7 +177,7 @@ class Proposals:
             writer.set_branch(reference, commit)
             return Branch(name, str(start), str(commit), author, message)
 
-    def amend(self, name: str, expected_tip: str, changes: Changes, author: Person, message: str, onto_live: bool = False) -> Branch:
+    def amend(self, name: str, expected_tip: str, changes: Changes, author: Person, message: str, onto: str | None = None) -> Branch:
         """Replace what a proposal changes, in a new commit.
 
         Args:
@@ -186,10 +186,10 @@ class Proposals:
             changes: the whole change, against the text that the proposal began from.
             author: who amends it.
             message: why.
-            onto_live: the change is against the text that is live now: conflicts are solved.
+            onto: the change is against this commit of the live text, the latest: conflicts are solved.
 
         Raises:
-            StaleProposal: somebody else amended it meanwhile.
+            StaleProposal: somebody else amended it meanwhile, or ``onto`` is live no more.
             ProposalError: nothing is left of the change.
             StoreError: it cannot be recorded.
         """
@@ -199,12 +199,14 @@ class Proposals:
             tip = _tip(repository, reference, expected_tip)
             writer.adopt(changes)
             head = repository.head.target
-            base = head if onto_live else _base(repository, tip, head)
+            if onto is not None and str(head) != onto:
+                raise StaleProposal("Le texte en ligne a changé pendant que vous écriviez. Copiez vos changements et rechargez la page.")
+            base = head if onto else _base(repository, tip, head)
             tree = writer.tree(base, changes)
             if tree == writer.commit(base).tree_id:
                 raise ProposalError("Il ne reste rien de cette proposition. Retirez-la si elle n'a plus d'objet.")
-            if tree != writer.commit(tip).tree_id or onto_live:
-                tip = writer.record(tree, [tip, head] if onto_live else [tip], author, message)
+            if tree != writer.commit(tip).tree_id or onto:
+                tip = writer.record(tree, [tip, head] if onto else [tip], author, message)
                 writer.set_branch(reference, tip)
             return Branch(name, str(base), str(tip), author, message)
 

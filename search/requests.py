@@ -42,7 +42,7 @@ _CLOSING = re.compile(
     r"(?:agréer|agreer|croire|recevoir|accepter)\b"
     r"|(?:dans l['’]attente|en attente)\s+(?:de|d['’])\b|en vous (?:remerciant|souhaitant)\b|(?:merci )?d['’]avance(?: merci)?\b"
     r"|merci (?:d['’]avance|par avance|pour votre (?:aide|réponse|reponse|retour)|de votre (?:aide|réponse|reponse|retour)|beaucoup|bcp)\b"
-    r"|merci\s*[.!]*\s*$)",
+    r"|merci\s*[.,!]*\s*(?:\[nom\])?\s*$)",
     re.IGNORECASE | re.MULTILINE,
 )
 # « Merci d'avance de me dire comment… » asks, and « pour votre réponse » does not.

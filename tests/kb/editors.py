@@ -181,9 +181,11 @@ class Walk:
         if not self.proposals:
             return False
         name, one = self._any()
+        onto = self.store.committed(self.live[one.number].path)
+        self._committed(self.live[one.number].path)
         base, base_text = self.live[one.number], self._text(one.number)
         proposed, changes = self._wanted(base, base_text)
-        branch = self.desk.amend(name, one.branch.tip, changes, self.who, "Réunit", onto_live=True)
+        branch = self.desk.amend(name, one.branch.tip, changes, self.who, "Réunit", onto=onto)
         self._committed(*changes)
         self.proposals[name] = Open(one.number, base, base_text, proposed, branch)
         return True
@@ -301,10 +303,12 @@ def work(folder: Path, who: str, steps: int) -> Worked:
     library = Library.load(folder)
     for step in range(steps):
         try:
-            library = library.refreshed()
+            with settled(folder):  # what the person saw, and when
+                library, seen = library.refreshed(), store.head()
+                archived = [one.article for one in list_archived(folder) if one.article]
             if library.problems:
                 worked.failures.append(f"{who} {step}: {library.problems}")
-            _do(chance, store, desk, library, worked, f"{who}-{step}")
+            _do(chance, store, desk, library, archived, seen, worked, f"{who}-{step}")
         except KbError as error:
             # What an editor may be told: conflict, stale, an address taken or gone meanwhile.
             if type(error).__name__ not in ("MergeConflict", "StaleProposal", "ProposalError", "ContentError"):
@@ -315,7 +319,9 @@ def work(folder: Path, who: str, steps: int) -> Worked:
     return worked
 
 
-def _do(chance: random.Random, store: GitStore, desk: Proposals, library: Library, worked: Worked, name: str) -> None:
+def _do(
+    chance: random.Random, store: GitStore, desk: Proposals, library: Library, archived: list[Article], seen: str, worked: Worked, name: str
+) -> None:
     person = Person(worked.who, f"{worked.who}@ville.example")
     article = chance.choice(list(library.articles.values()))
     action = chance.random()
@@ -328,16 +334,16 @@ def _do(chance: random.Random, store: GitStore, desk: Proposals, library: Librar
             changes = edit(article, renamed(new, f"{article.slug.split('-')[0]}-{name}", article.service))
         elif kind < 0.3:
             changes = archive(article)
-        elif kind < 0.5 and (archived := [one.article for one in list_archived(store.folder) if one.article]):
+        elif kind < 0.5 and archived:
             changes = restore(chance.choice(archived))
         else:
             changes = edit(article, new)
-        worked.proposed[name] = desk.propose(name, changes, person, name).tip
+        worked.proposed[name] = desk.propose(name, changes, person, name, seen).tip
     elif action < 0.8 and (branches := desk.open_branches()):
         branch = chance.choice(branches)
         if action < 0.5:
             slots = tuple(f"Texte {name} {slot}" for slot in range(3))
-            desk.amend(branch.name, branch.tip, edit(article, article.edited(body=body(slots))), person, name, onto_live=True)
+            desk.amend(branch.name, branch.tip, edit(article, article.edited(body=body(slots))), person, name, seen)
         elif action < 0.55:
             desk.close(branch.name)
         else:

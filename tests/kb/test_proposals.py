@@ -310,7 +310,7 @@ def test_conflicts_are_solved_onto_the_live_text(bible: Bible) -> None:
     bible.publish(VERRE, text("Le verre", "Au coin."))
     with pytest.raises(MergeConflict):
         bible.accept(first)
-    solved = bible.proposals.amend("p", first.tip, {BAC: spoken("les deux")}, ALI, "Réunit", onto_live=True)
+    solved = bible.proposals.amend("p", first.tip, {BAC: spoken("les deux")}, ALI, "Réunit", bible.store.head())
     assert solved.base == bible.store.head()
     assert bible.git("rev-list", "--parents", "-1", solved.tip).split()[1:] == [first.tip, bible.store.head()]
     bible.accept(solved)
@@ -320,6 +320,17 @@ def test_conflicts_are_solved_onto_the_live_text(bible: Bible) -> None:
 
 
 # ---- it is accepted ----
+def test_what_is_solved_onto_a_text_that_is_live_no_more_is_refused(bible: Bible) -> None:
+    branch = bible.propose({BAC: spoken("proposé")}, "p")
+    bible.publish(BAC, spoken("vu"))
+    seen = bible.store.head()
+    bible.publish(BAC, spoken("entre-temps"))
+    before = bible.picture()
+    with pytest.raises(StaleProposal, match="a changé pendant"):
+        bible.proposals.amend("p", branch.tip, {BAC: spoken("les deux")}, ALI, "Réunit", seen)
+    assert bible.picture() == before
+
+
 def test_accepting_publishes_and_ends_the_branch(bible: Bible) -> None:
     branch = bible.propose({BAC: spoken("Le mardi."), CARTE: None, CAISSE: text("La caisse")})
     before = bible.store.head()

@@ -293,6 +293,7 @@ def test_a_conjunction_stays_with_the_request_that_it_opens() -> None:
         ("Ma fille a deux ans. Dans l'attente d'une place en crèche, avez-vous une liste ?", None),
         ("Ma poubelle est cassée. Merci d'avance pour votre réponse.\nPaul Durand", "Ma poubelle est cassée."),
         ("Ma poubelle est cassée. Merci de votre retour", "Ma poubelle est cassée."),
+        ("Ma poubelle est cassée. Merci, [nom]", "Ma poubelle est cassée."),
         ("Ma poubelle est cassée. Dans l'attente de vous lire, bonne journée", "Ma poubelle est cassée."),
     ],
 )

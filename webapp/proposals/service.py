@@ -102,7 +102,7 @@ def submit(change: Change, account: Account, message: str = "", base: str | None
         return _saved(proposal)
 
 
-def amend(proposal: Proposal, change: Change, account: Account, message: str = "", onto_live: bool = False) -> Proposal:
+def amend(proposal: Proposal, change: Change, account: Account, message: str = "", onto: str | None = None) -> Proposal:
     """Replace what a proposal changes; it waits for a review again.
 
     Raises:
@@ -115,7 +115,7 @@ def amend(proposal: Proposal, change: Change, account: Account, message: str = "
     assert proposal.tip is not None
     with _in_step():
         branch = bible().proposals.amend(
-            proposal.branch, proposal.tip, change.changes, account.person, _commit_message(change, message), onto_live
+            proposal.branch, proposal.tip, change.changes, account.person, _commit_message(change, message), onto
         )
         if branch.tip == proposal.tip:
             return proposal
@@ -123,7 +123,7 @@ def amend(proposal: Proposal, change: Change, account: Account, message: str = "
         proposal.slug, proposal.title, proposal.kind = change.slug, change.title, change.kind
         proposal.service, proposal.former_service = change.service, change.former_service
         proposal.state = "open"
-        proposal.record("solved" if onto_live else "amended", account.id, account.name, message)
+        proposal.record("solved" if onto else "amended", account.id, account.name, message)
         return _saved(proposal)
 
 

@@ -133,6 +133,7 @@ def solve(number: int) -> ResponseReturnValue:
     proposal = _own_proposal(number)
     state = bible()
     assert proposal.tip is not None
+    head = state.store.head()  # before what is compared with it
     conflicts = state.proposals.merge(proposal.tip).conflicts
     conflict = conflicts[0] if conflicts else None
     if len(conflicts) > 1:
@@ -144,7 +145,7 @@ def solve(number: int) -> ResponseReturnValue:
         return redirect(url_for("proposals.show", number=number), code=303)
     live = Article.parse(conflict.live, conflict.live_path)
     chosen = {one.field: one for one in conflict.merged.conflicts}
-    seen = f"{proposal.tip}-{state.store.head()}"
+    seen = f"{proposal.tip}-{head}"
     if request.method == "GET":
         return _page(Form(conflict.merged.draft, live, seen, conflicts=chosen), proposal=proposal)
     form = _chosen(chosen, live)
@@ -157,7 +158,7 @@ def solve(number: int) -> ResponseReturnValue:
     own = conflict.change
     try:
         service.amend(
-            proposal, _with_others(change, others, own.old_path, own.new_path, conflict.live_path), current_account(), form.message, True
+            proposal, _with_others(change, others, own.old_path, own.new_path, conflict.live_path), current_account(), form.message, head
         )
     except (ProposalError, StoreError) as error:
         return _page(_told(form, error), proposal=proposal, status=_status(error, 409))
