@@ -62,6 +62,8 @@ def values_for(article: Article, context: Context, url: str, filled: Mapping[str
     if "citizen.name" not in values:
         names = [values[key] for key in ("citizen.first_name", "citizen.last_name") if key in values]
         values["citizen.name"] = " ".join(names)
+    elif not {"citizen.first_name", "citizen.last_name"} & set(values):
+        values["citizen.first_name"] = values["citizen.name"]  # « Madame Morel », on the channels that greet by the first name too
     # The signature is itself a text with placeholders, filled once: it cannot contain itself.
     values["organisation.signature"] = render.fill(town.signature, values, escape=False).markdown
     return values

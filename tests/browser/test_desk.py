@@ -174,6 +174,29 @@ def test_what_is_typed_in_the_next_gap_stays_when_replies_come(page: Page) -> No
     expect(field).to_have_value("12 mars")
 
 
+def test_a_gap_that_is_filled_then_copied_at_once_is_copied(page: Page, app: Flask) -> None:
+    find(page, ZEPHYR)
+    pick(page, "private_message")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/", hold)
+    page.locator(f"{FIRST} [data-fill='request.reference']").fill("ZX-2041")
+    box = page.locator(f"{FIRST} .copy").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()  # the field is left, and its reply asked for
+    expect(page.locator("#results")).to_have_attribute("aria-busy", "true")
+    held[0].continue_()
+    page.unroute("**/")
+    page.wait_for_timeout(200)
+    page.mouse.up()
+    expect(page.locator("#toast")).to_have_text("Réponse copiée")
+    assert clipboard(page)["text/plain"] == reply_of(app, "dossier-zephyr", "private_message", request__reference="ZX-2041")
+
+
 def test_the_keys_work_once_a_channel_is_chosen(page: Page, app: Flask, question: str) -> None:
     find(page, question)
     page.locator("input[name=channel][value=sms]").focus()

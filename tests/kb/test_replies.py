@@ -182,3 +182,10 @@ def test_every_shipped_article_answers_on_every_channel() -> None:
             assert set(reply.missing) <= set(render.FILLED_BY_AGENT), where
             assert not reply.over_limit, where
             assert not any(sign in reply.text for sign in ("{{", "}}", "\ue000", "\ue001", "\ue002", "[[", "None")), where
+
+
+def test_a_name_is_said_on_every_channel_that_greets(context: Context) -> None:
+    article = make('Bonjour {{ citizen.first_name|fallback("Madame, Monsieur") }}.')
+    assert "Bonjour Mme Le Gall." in reply_of(article, "phone", context, {"citizen.name": "Mme Le Gall"}).text
+    assert "Bonjour Zoé." in reply_of(article, "phone", context, {"citizen.name": "Mme Le Gall", "citizen.first_name": "Zoé"}).text
+    assert "Bonjour Madame, Monsieur." in reply_of(article, "phone", context, {"citizen.last_name": "Le Gall"}).text

@@ -10,6 +10,8 @@ const words = form.dataset;
 const maxChars = Number(words.maxChars);
 let pending;
 let timer;
+let pressed = Promise.resolve(); // settled while no button of the results is held down
+let filling = Promise.resolve(); // settled once the replies have what was last filled on a card
 
 function updateCount() {
   const length = message.value.length;
@@ -51,7 +53,9 @@ async function find() {
       headers: { "X-Bible-Fragment": "1" },
       signal: pending.signal,
     });
-    if (answer.ok || answer.status === 413) show(await answer.text());
+    const html = answer.ok || answer.status === 413 ? await answer.text() : "";
+    await pressed; // a card that goes between press and release takes the click with it
+    if (html) show(html);
     else notice([400, 401].includes(answer.status) ? words.expired : words.failed);
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -85,6 +89,20 @@ document.getElementById("clear").addEventListener("click", () => {
   location.assign(`${form.action}?channel=${encodeURIComponent(new FormData(form).get("channel"))}`);
 });
 
+results.addEventListener("pointerdown", () => {
+  pressed = new Promise((released) => {
+    const once = { once: true };
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(released), once);
+  });
+});
+
+// Who fills a gap and presses « Copier » at once gets the reply that is filled.
+async function copyNumber(number) {
+  await filling;
+  const card = results.querySelector(`.card[data-number="${number}"]`);
+  if (card) copyWhenComplete(card, words);
+}
+
 results.addEventListener("click", (event) => {
   const example = event.target.closest(".example");
   if (example) {
@@ -96,7 +114,7 @@ results.addEventListener("click", (event) => {
   const card = event.target.closest(".card");
   const button = event.target.closest("button");
   if (!card || !button) return;
-  if (button.classList.contains("copy")) copyWhenComplete(card, words);
+  if (button.classList.contains("copy")) copyNumber(card.dataset.number);
   else if (button.classList.contains("copy-anyway")) copyReply(card, words);
   else if (button.classList.contains("unfold")) {
     const isOpen = !card.querySelector(".reply").classList.toggle("clamp");
@@ -166,7 +184,7 @@ results.addEventListener("change", (event) => {
   const name = event.target.dataset?.fill;
   if (!name) return;
   form.elements[name].value = event.target.value;
-  find();
+  filling = find();
 });
 
 document.addEventListener("keydown", (event) => {
@@ -174,7 +192,7 @@ document.addEventListener("keydown", (event) => {
   if (!number || event.ctrlKey || event.metaKey) return;
   if (!event.altKey && (isTyping(event.target) || document.querySelector("dialog[open]"))) return;
   const card = results.querySelector(`.card[data-number="${number}"]:not(.is-dismissed)`);
-  if (card) { event.preventDefault(); copyWhenComplete(card, words); }
+  if (card) { event.preventDefault(); copyNumber(number); }
 });
 
 updateCount();
